@@ -1,0 +1,1 @@
+"""What every component knows about Kubernetes objects: pure functions and values, no I/O."""

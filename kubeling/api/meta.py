@@ -1,0 +1,163 @@
+"""Objects are plain JSON dicts; these functions read and build their metadata.
+
+None of them copies unless it says so, and none mutates what it is given unless its name says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+Object = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """Names an object of a kind: ``namespace`` is empty for cluster-scoped kinds."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def name_of(obj: Mapping[str, Any]) -> str:
+    return (obj.get("metadata") or {}).get("name") or ""
+
+
+def namespace_of(obj: Mapping[str, Any]) -> str:
+    return (obj.get("metadata") or {}).get("namespace") or ""
+
+
+def key_of(obj: Mapping[str, Any]) -> Key:
+    return Key(namespace_of(obj), name_of(obj))
+
+
+def uid_of(obj: Mapping[str, Any]) -> str:
+    return (obj.get("metadata") or {}).get("uid") or ""
+
+
+def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    return (obj.get("metadata") or {}).get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    return (obj.get("metadata") or {}).get("annotations") or {}
+
+
+def resource_version_of(obj: Mapping[str, Any]) -> str:
+    return (obj.get("metadata") or {}).get("resourceVersion") or ""
+
+
+def is_deleting(obj: Mapping[str, Any]) -> bool:
+    """True once a deletion timestamp is set."""
+    return bool((obj.get("metadata") or {}).get("deletionTimestamp"))
+
+
+def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The owner reference with ``controller: true``, or None."""
+    for owner in (obj.get("metadata") or {}).get("ownerReferences") or ():
+        if owner.get("controller"):
+            result: Mapping[str, Any] = owner
+            return result
+    return None
+
+
+def is_controlled_by(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+    reference = controller_of(obj)
+    return reference is not None and reference.get("uid") == uid_of(owner)
+
+
+def owner_reference(owner: Mapping[str, Any], *, controller: bool = True, block: bool = True) -> Object:
+    """An owner reference to ``owner``, which must carry apiVersion and kind."""
+    reference: Object = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": name_of(owner),
+        "uid": uid_of(owner),
+    }
+    if controller:
+        reference["controller"] = True
+    if block:
+        reference["blockOwnerDeletion"] = True
+    return reference
+
+
+def object_reference(obj: Mapping[str, Any]) -> Object:
+    """An ``ObjectReference`` as events carry it; empty fields are left out."""
+    reference = {
+        "kind": obj.get("kind", ""),
+        "namespace": namespace_of(obj),
+        "name": name_of(obj),
+        "uid": uid_of(obj),
+        "apiVersion": obj.get("apiVersion", ""),
+        "resourceVersion": resource_version_of(obj),
+    }
+    return {k: v for k, v in reference.items() if v}
+
+
+def condition_of(obj: Mapping[str, Any], type_: str) -> Mapping[str, Any] | None:
+    """The condition of that type in ``status.conditions``, or None."""
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == type_:
+            result: Mapping[str, Any] = condition
+            return result
+    return None
+
+
+def has_condition(obj: Mapping[str, Any], type_: str, status: str = "True") -> bool:
+    condition = condition_of(obj, type_)
+    return condition is not None and condition.get("status") == status
+
+
+def with_condition(
+    conditions: list[Object] | None,
+    type_: str,
+    status: str,
+    now: datetime,
+    reason: str = "",
+    message: str = "",
+    **more: Any,
+) -> list[Object]:
+    """A new list with the condition set; ``lastTransitionTime`` moves only when the status changes."""
+    condition: Object = {"type": type_, "status": status}
+    found = next((c for c in conditions or () if c.get("type") == type_), None)
+    kept = found is not None and found.get("status") == status and found.get("lastTransitionTime")
+    condition["lastTransitionTime"] = kept or rfc3339(now)
+    if reason:
+        condition["reason"] = reason
+    if message:
+        condition["message"] = message
+    condition.update(more)
+    if found is None:
+        return [*(conditions or ()), condition]
+    return [condition if c is found else c for c in conditions or ()]
+
+
+def rfc3339(moment: datetime) -> str:
+    """``metav1.Time``: UTC, whole seconds, ``2006-01-02T15:04:05Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(moment: datetime) -> str:
+    """``metav1.MicroTime``: UTC, six fractional digits."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time as an aware datetime. Raises ValueError."""
+    if "." in text:  # nanoseconds are legal on the wire, Python keeps microseconds
+        head, _, tail = text.partition(".")
+        digits = "".join(c for c in tail[:9] if c.isdigit()) if tail else ""
+        zone = tail.lstrip("0123456789")
+        text = f"{head}.{digits[:6].ljust(6, '0')}{zone}"
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone in {text!r}")
+    return moment
+
+
+def utcnow() -> datetime:
+    """The wall clock; pass ``now`` into pure functions instead of calling this in them."""
+    return datetime.now(UTC)

@@ -1,0 +1,5 @@
+"""Kubernetes objects in protobuf, as Go clients send them: read, never written (clients that send it take JSON back)."""
+
+from kubeling.api.protobuf.decode import MAGIC, ProtobufError, decode_object
+
+__all__ = ["MAGIC", "ProtobufError", "decode_object"]
