@@ -1,0 +1,1 @@
+"""etcd (or memory) as revisioned key-value storage."""
