@@ -1,0 +1,68 @@
+"""CustomResourceDefinition: the declaration of a custom kind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from apiserver.kinds.apiextensions.validation import validate_definition, validate_definition_update
+from apiserver.kinds.printing import NAME, column
+from apiserver.kinds.strategies import StatusStrategy, keep
+from apiserver.registry.kind import Context, Kind, Printer, Strategy
+from kubeling.api.fields import ErrorList
+from kubeling.api.meta import Object, name_of
+from kubeling.api.resources import CUSTOM_RESOURCE_DEFINITIONS
+
+
+class CRDStrategy(Strategy):
+    has_generation = True
+    allow_unconditional_update = False
+
+    def validate(self, ctx: Context, obj: Object) -> ErrorList:
+        return validate_definition(obj)
+
+    def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
+        return validate_definition_update(obj, old)
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        names = spec.setdefault("names", {})
+        if names.get("kind"):
+            names["singular"] = names.get("singular") or names["kind"].lower()
+            names["listKind"] = names.get("listKind") or names["kind"] + "List"
+        conversion = spec.setdefault("conversion", {"strategy": "None"})
+        service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+        if service is not None:
+            service.setdefault("port", 443)
+
+    def prepare_for_create(self, ctx: Context, obj: Object) -> None:
+        obj["status"] = {
+            "conditions": None,
+            "acceptedNames": {"plural": "", "kind": ""},
+            "storedVersions": [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")][:1],
+        }
+
+    def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
+        """A version that became the storage version joins the stored ones."""
+        keep(obj, old, "status")
+        status = obj.get("status") or {}
+        stored = list(status.get("storedVersions") or ())
+        added = [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage") and v["name"] not in stored]
+        if added:
+            obj["status"] = {**status, "storedVersions": stored + added}
+
+
+def _row(obj: Object, now: datetime) -> list[Any]:
+    return [name_of(obj), obj["metadata"].get("creationTimestamp", "")]
+
+
+_STRATEGY = CRDStrategy()
+
+CUSTOM_RESOURCE_DEFINITION = Kind(
+    CUSTOM_RESOURCE_DEFINITIONS,
+    _STRATEGY,
+    Printer((NAME, column("Created At", "v1.ObjectMeta:creationTimestamp", type="date")), _row),
+    StatusStrategy(_STRATEGY),
+    returns_deleted=True,
+    key="apiextensions.k8s.io/customresourcedefinitions",
+)

@@ -1,0 +1,132 @@
+"""Validation of ResourceSlice (pkg/apis/resource/validation upstream)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.kinds.resource.claims import each, label, qualified_name, validate_driver_name
+from apiserver.kinds.validation.meta import immutable
+from apiserver.kinds.validation.selectors import validate_node_selector
+from kubeling.api import names
+from kubeling.api.fields import ErrorList, Path, invalid, required, too_long
+
+Fields = Mapping[str, Any]
+
+MAX_DEVICES = 128
+MAX_ADVANCED_DEVICES = 64
+"""Of a slice whose devices have taints or consume counters."""
+MAX_COUNTER_SETS = 8
+MAX_POOL_NAME = 253
+MAX_ATTRIBUTE = 64
+_PLACES = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+_VALUES = ("int", "bool", "string", "version")
+_ONE_VALUE = "exactly one value must be specified"
+
+
+def validate_slice(obj: Fields, old: Fields | None = None) -> ErrorList:
+    """``old``: what the slice was before an update; pool, driver and node stay as they are."""
+    spec, path = obj.get("spec") or {}, Path("spec")
+    errors = validate_driver_name(spec.get("driver") or "", path.child("driver"))
+    errors += _pool(spec.get("pool") or {}, path.child("pool"))
+    if old is not None:
+        errors += _unchanged(spec, old.get("spec") or {}, path)
+    errors += _place(spec, path)
+    devices = spec.get("devices") or ()
+    if spec.get("sharedCounters") is not None and spec.get("devices") is not None:
+        errors.append(invalid(path, "", "only one of `sharedCounters` or `devices` is allowed"))
+    advanced = any(d.get("taints") or d.get("consumesCounters") for d in devices)
+    limit = MAX_ADVANCED_DEVICES if advanced else MAX_DEVICES
+    errors += each(devices, _device, path.child("devices"), limit=limit, key=_name)
+    counters = path.child("sharedCounters")
+    return errors + each(spec.get("sharedCounters"), _counter_set, counters, limit=MAX_COUNTER_SETS, key=_name)
+
+
+def _name(item: Fields) -> str:
+    return item.get("name") or ""
+
+
+def _unchanged(spec: Fields, old: Fields, path: Path) -> ErrorList:
+    pool, pool_before = spec.get("pool") or {}, old.get("pool") or {}
+    errors = immutable(_name(pool), _name(pool_before), path.child("pool", "name"))
+    errors += immutable(spec.get("driver") or "", old.get("driver") or "", path.child("driver"))
+    return errors + immutable(spec.get("nodeName"), old.get("nodeName"), path.child("nodeName"))
+
+
+def _pool(pool: Fields, path: Path) -> ErrorList:
+    name, where = _name(pool), path.child("name")
+    errors: ErrorList = []
+    if not name:
+        errors.append(required(where))
+    if len(name) > MAX_POOL_NAME:
+        errors.append(too_long(where, MAX_POOL_NAME))
+    for part in name.split("/") if name else ():
+        errors += [invalid(where, part, m) for m in names.is_dns1123_subdomain(part)]
+    count, generation = pool.get("resourceSliceCount") or 0, pool.get("generation") or 0
+    if count <= 0:
+        errors.append(invalid(path.child("resourceSliceCount"), count, "must be greater than zero"))
+    if generation < 0:
+        errors.append(invalid(path.child("generation"), generation, "must be greater than or equal to zero"))
+    return errors
+
+
+def _place(spec: Fields, path: Path) -> ErrorList:
+    """Where the devices of the slice can be reached from."""
+    errors: ErrorList = []
+    given: list[str] = []
+    node, selector = spec.get("nodeName"), spec.get("nodeSelector")
+    if node:
+        given.append("`nodeName`")
+        errors += [invalid(path.child("nodeName"), node, m) for m in names.is_dns1123_subdomain(node)]
+    elif node is not None:
+        errors.append(invalid(path.child("nodeName"), node, "must be either unset or set to a non-empty string"))
+    if selector is not None:
+        given.append("`nodeSelector`")
+        errors += _one_term(selector, path.child("nodeSelector"))
+    for field in ("allNodes", "perDeviceNodeSelection"):
+        if spec.get(field):
+            given.append(f"`{field}`")
+        elif spec.get(field) is not None:
+            errors.append(invalid(path.child(field), False, "must be either unset or set to true"))
+    if not given:
+        return [*errors, required(path, _PLACES)]
+    if len(given) > 1:
+        errors.append(invalid(path, f"{{{', '.join(given)}}}", f"{_PLACES}, but multiple fields are set"))
+    return errors
+
+
+def _one_term(selector: Fields, path: Path) -> ErrorList:
+    errors = validate_node_selector(selector, path, check_values=False)
+    terms = selector.get("nodeSelectorTerms") or []
+    if len(terms) != 1:
+        errors.append(invalid(path.child("nodeSelectorTerms"), terms, "must have exactly one node selector term"))
+    return errors
+
+
+def _device(device: Fields, path: Path) -> ErrorList:
+    errors = label(_name(device), path.child("name"))
+    for key, attribute in sorted((device.get("attributes") or {}).items()):
+        where = path.child("attributes").key(key)
+        errors += qualified_name(key, where) + _attribute(attribute or {}, where)
+    for key in sorted(device.get("capacity") or {}):
+        errors += qualified_name(key, path.child("capacity").key(key))
+    return errors
+
+
+def _attribute(attribute: Fields, path: Path) -> ErrorList:
+    given = [field for field in _VALUES if attribute.get(field) is not None]
+    if not given:
+        return [required(path, _ONE_VALUE)]
+    errors: ErrorList = []
+    for field in ("string", "version"):
+        if len(str(attribute.get(field) or "").encode()) > MAX_ATTRIBUTE:
+            errors.append(too_long(path.child(field), MAX_ATTRIBUTE))
+    return errors
+
+
+def _counter_set(counters: Fields, path: Path) -> ErrorList:
+    errors = label(_name(counters), path.child("name")) if _name(counters) else [required(path.child("name"))]
+    where = path.child("counters")
+    if not counters.get("counters"):
+        return [*errors, required(where)]
+    return errors + [error for key in sorted(counters["counters"]) for error in label(key, where)]
