@@ -1,0 +1,1 @@
+"""The API server: HTTP, access control, admission, registry, storage and watch cache."""

@@ -1,0 +1,1 @@
+"""ResourceQuota: what a namespace may hold in all."""

@@ -1,0 +1,1 @@
+"""Cluster IPs and node ports, recorded in etcd so that several API servers agree."""

@@ -1,0 +1,1 @@
+"""The default RBAC policy of Kubernetes 1.36 as declarations, one line a rule."""

@@ -1,0 +1,1 @@
+"""Discovery documents: legacy, per group version, aggregated."""

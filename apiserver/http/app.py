@@ -1,0 +1,116 @@
+"""The application: the whole chain of a request in one list, and what lies at its end.
+
+FastAPI carries the application and its typed endpoints (``/version``). The resource API is reached before FastAPI's
+routing: measured, that routing would cost more than the rest of a GET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+
+from apiserver.discovery.endpoints import Discovery
+from apiserver.http import steps
+from apiserver.http.endpoints.base import Parts
+from apiserver.http.endpoints.routes import serve_resource
+from apiserver.http.health import CHECKS, Health
+from apiserver.http.message import Request, Response
+from apiserver.http.protocols import AuditSink
+from apiserver.http.sending import send_response
+from apiserver.http.steps import Endpoint, InFlight, Step
+from apiserver.http.version import version_router
+from apiserver.metrics import Metrics
+from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
+from kubeling.api.meta import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """Endpoints that are no resources. ``others`` maps a first path segment (``openapi``) to its endpoint."""
+
+    discovery: Discovery
+    health: Health
+    metrics: Metrics
+    version: Object
+    others: dict[str, Endpoint] = field(default_factory=dict)
+
+
+def chain(parts: Parts, in_flight: InFlight, metrics: Metrics, audit: AuditSink | None) -> Sequence[Step]:
+    """What every request passes, in this order."""
+    services = parts.services
+    return (
+        metrics.observe,
+        steps.map_errors,
+        steps.deadline,
+        steps.authenticate(services.authenticator, services.authorizer),
+        steps.audit(audit),
+        in_flight.step,
+        steps.authorize(services.authorizer),
+    )
+
+
+class Chain:
+    """The ASGI application in front: takes requests through the steps; what it does not know itself goes on to FastAPI's routes."""
+
+    def __init__(self, app: ASGIApp, parts: Parts, outer: Outer, steps_: Sequence[Step]) -> None:
+        self._routes = app
+        self._parts = parts
+        self._outer = outer
+        endpoint: Endpoint = self._dispatch
+        for step in reversed(steps_):
+            endpoint = step(endpoint)
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope, receive)
+        elif scope["type"] == "websocket":
+            scope["method"] = "GET"
+            request = Request(scope, receive)
+        else:
+            await self._routes(scope, receive, send)
+            return
+        await send_response(request, await self._endpoint(request), send)
+
+    async def _dispatch(self, request: Request) -> Response:
+        if request.info.is_resource:
+            return await serve_resource(self._parts, request)
+        first = request.path.split("/", 2)[1]
+        outer = self._outer
+        if first in ("api", "apis"):
+            return await outer.discovery.serve(request)
+        if first in CHECKS:
+            return await outer.health.serve(request)
+        if first == "metrics" and request.path == "/metrics":
+            return outer.metrics.response()
+        other = outer.others.get(first)
+        return await other(request) if other else Response(app=self._routes)
+
+
+class Application(FastAPI):
+    """FastAPI with the chain in front of everything else that it wraps its routes in."""
+
+    def __init__(self, in_front: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._in_front = in_front
+
+    def build_middleware_stack(self) -> Any:
+        stack: Any = super().build_middleware_stack()
+        return self._in_front(stack)
+
+
+def build_app(parts: Parts, outer: Outer, in_flight: InFlight, audit: AuditSink | None = None) -> FastAPI:
+    """The ASGI application of a server."""
+    steps_ = chain(parts, in_flight, outer.metrics, audit)
+    app = Application(
+        lambda routes: Chain(routes, parts, outer, steps_),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(version_router(outer.version))
+    return app

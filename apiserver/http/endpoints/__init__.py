@@ -1,0 +1,1 @@
+"""What a request to a resource does, one module a family of verbs."""

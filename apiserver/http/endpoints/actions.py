@@ -1,0 +1,88 @@
+"""Subresources and kinds that do something else than read and write stored objects: the bridge to their handlers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.http.endpoints.base import Call, answer, gvk_of, parameters, read_object, write_for
+from apiserver.http.message import Response
+from apiserver.ownership import manager_of
+from apiserver.registry.actions import ActionRequest, ActionResult, Handler
+from apiserver.registry.admission import AdmissionAttributes
+from apiserver.registry.facade import WriteOptions
+from apiserver.registry.options import WriteParameters
+from kubeling.api.meta import Object, name_of
+from kubeling.api.schema.body import GVK
+
+_CONNECTS = ("attach", "exec", "portforward", "proxy")
+"""Subresources whose options come in the query and whose traffic goes on to somewhere else."""
+
+
+def target_of(call: Call) -> GVK:
+    """The kind of the body: the subresource's own, else the resource's."""
+    resource = call.served.resource
+    subresource = call.served.subresource(call.request.info.subresource)
+    if subresource is None or not subresource.kind:
+        return gvk_of(resource)
+    if subresource.version:
+        return GVK(subresource.group, subresource.version, subresource.kind)
+    return GVK(resource.group, resource.version, subresource.kind)
+
+
+async def act(call: Call, handler: Handler) -> Response:
+    """Reads the body, asks admission, hands over."""
+    request, parts = call.request, call.parts
+    connects = request.info.subresource in _CONNECTS
+    given = WriteParameters()
+    body: Object | None = None
+    if request.method in ("POST", "PUT") and not connects:
+        given = parameters(call, "CreateOptions")
+        body = await read_object(call, target_of(call), given.validation)
+        if not call.request.info.subresource:
+            call.served.strategy.default(body)
+    write = write_for(call, "CreateOptions", given)
+    target = target_of(call)
+    write.kind = (target.group, target.version, target.kind)
+
+    async def admit(attributes: AdmissionAttributes) -> None:
+        await parts.policies.admission.mutate(attributes)
+        await parts.policies.admission.validate(attributes)
+
+    if body is not None or connects:
+        obj: Any = body if body is not None else {"kind": target.kind, "apiVersion": target.api_version}
+        name = request.info.name or (name_of(body) if body else "")
+        operation = "CONNECT" if connects else "CREATE"
+        attributes = write.attributes(
+            parts.registries, "CONNECT" if operation == "CONNECT" else "CREATE", call.namespace, name, obj
+        )
+        await admit(attributes)
+
+    def track(obj: Object) -> Object:
+        fields = manager_of(parts.schemas, target)
+        return fields.update(None, obj, write.manager, request.info.subresource, write.now)
+
+    result = await handler(
+        ActionRequest(
+            request.info,
+            request.user,
+            call.kind,
+            body,
+            request.query,
+            WriteOptions(request.user, write.manager, given.dry_run, admission=True),
+            write.now,
+            parts.registries,
+            parts.services,
+            request.scope,
+            request.receive,
+            request.warnings,
+            admit,
+            track,
+        )
+    )
+    return _response(call, result)
+
+
+def _response(call: Call, result: ActionResult) -> Response:
+    if result.response is not None:
+        return Response(app=result.response)
+    return answer(call, result.object or {}, result.status)

@@ -1,0 +1,96 @@
+"""uvicorn's HTTP protocol with two additions: the client's certificate is in the scope, and an application may take the
+connection over for an upgrade (exec, attach, port-forward), whatever protocol that speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_UNREAD = 8 << 20
+"""Bytes that may wait for a client that watches; one that lets more gather is cut off."""
+
+
+class Taken:
+    """A client's connection in the hands of the application: bytes in, bytes out, no HTTP any more."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.lost = asyncio.Event()
+        self._waiting: list[bytes] = []
+        self._sink: Callable[[bytes], None] | None = None
+
+    def deliver(self, data: bytes) -> None:
+        """Called by the protocol for what the client sends."""
+        if self._sink is None:
+            self._waiting.append(data)
+        else:
+            self._sink(data)
+
+    def connect(self, sink: Callable[[bytes], None]) -> None:
+        """What the client sends goes to ``sink`` from now on."""
+        self._sink = sink
+        for data in self._waiting:
+            sink(data)
+        self._waiting.clear()
+
+    async def close(self) -> None:
+        """Ends the connection and waits until it is gone, so that uvicorn does not try to answer on it."""
+        self.transport.close()
+        await self.lost.wait()
+
+
+class CertificateProtocol(HttpToolsProtocol):
+    """``scope["client_certificates"]``: DER certificates, empty when the client showed none;
+    ``scope["take_over"]()``: the
+    connection as ``Taken``; ``scope["write"](data)``: raw bytes of an answer that has begun."""
+
+    _certificates: tuple[bytes, ...] = ()
+    _taken: Taken | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        tls: Any = transport.get_extra_info("ssl_object")
+        leaf = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._certificates = (leaf,) if leaf else ()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        scope = cast(dict[str, Any], self.scope)
+        scope["client_certificates"] = self._certificates
+        scope["take_over"] = self._take_over
+        scope["write"] = self._write
+
+    def _write(self, data: bytes) -> bool:
+        """Bytes of a chunked answer whose head has been sent; False when the client is gone or reads too slowly."""
+        transport = self.transport
+        if transport.is_closing() or transport.get_write_buffer_size() > MAX_UNREAD:
+            return False
+        transport.write(data)
+        return True
+
+    def _take_over(self) -> Taken:
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self._taken = Taken(self.transport)
+        return self._taken
+
+    def data_received(self, data: bytes) -> None:
+        if self._taken is not None:
+            self._taken.deliver(data)
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._taken is not None:
+            self._taken.lost.set()
+
+    def _should_upgrade(self) -> bool:
+        """uvicorn speaks no WebSocket here: upgrades pass through to the kubelet as they are."""
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Not a case for a warning: the application deals with it."""

@@ -1,0 +1,207 @@
+"""The steps every request passes, each a function from the next endpoint to one that does its part and calls it.
+
+``apiserver.http.app`` puts them in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from apiserver.authn.impersonation import WithoutUser, impersonate
+from apiserver.authz.forbidden import forbidden
+from apiserver.http.encoding import error_response
+from apiserver.http.message import Request, Response, text_response
+from apiserver.http.protocols import Attributes, AuditRecord, AuditSink, Authenticator, Authorizer, Credentials
+from apiserver.storage.base import Unavailable
+from kubeling.api import errors
+from kubeling.api.errors import StatusError, failure
+
+log = logging.getLogger("apiserver.http")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Step = Callable[[Endpoint], Endpoint]
+
+REQUEST_SECONDS = 60.0
+_LONG_RUNNING_VERBS = ("watch", "proxy")
+_LONG_RUNNING_SUBRESOURCES = ("attach", "exec", "proxy", "log", "portforward")
+_UNAVAILABLE = errors.service_unavailable("the server is currently unable to handle the request")
+
+
+def long_running(request: Request) -> bool:
+    info = request.info
+    return info.verb in _LONG_RUNNING_VERBS or (info.is_resource and info.subresource in _LONG_RUNNING_SUBRESOURCES)
+
+
+def map_errors(next_: Endpoint) -> Endpoint:
+    """Every failure becomes a Status in the client's encoding; what nobody expected becomes a 500 and a log line."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await next_(request)
+        except StatusError as err:
+            return error_response(err, request)
+        except Unavailable as err:
+            log.warning("%s %s: %s (audit id %s)", request.method, request.path, err, request.audit_id)
+            return error_response(failure(500, "", str(err)), request)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s %s failed (audit id %s)", request.method, request.path, request.audit_id)
+            why = "This request caused apiserver to panic. Look in the logs for details."
+            return error_response(errors.internal_error(why), request)
+
+    return endpoint
+
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|m|s|us|ns))")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def requested_seconds(text: str) -> float:
+    """``?timeout=1m30s`` in seconds. Raises 400."""
+    parts = _DURATION.findall(text)
+    if not text or "".join(n + u for n, u in parts) != text:
+        raise errors.bad_request(f'invalid timeout specified in the request URL - time: invalid duration "{text}"')
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def deadline(next_: Endpoint) -> Endpoint:
+    """A request that is not meant to last ends with 504."""
+
+    async def endpoint(request: Request) -> Response:
+        if long_running(request):
+            return await next_(request)
+        seconds = REQUEST_SECONDS
+        if request.query:
+            given = request.param("timeout")
+            if given:
+                seconds = min(requested_seconds(given) or REQUEST_SECONDS, REQUEST_SECONDS)
+        try:
+            async with asyncio.timeout(seconds):
+                return await next_(request)
+        except TimeoutError:
+            raise errors.timeout("request did not complete within the allotted timeout") from None
+
+    return endpoint
+
+
+def credentials_of(request: Request) -> Credentials:
+    scope = request.scope
+    return Credentials(
+        request.headers(),
+        scope["headers"],
+        scope.get("client_certificates", ()),
+        tuple(scope.get("subprotocols", ())),
+    )
+
+
+def authenticate(authenticator: Authenticator, authorizer: Authorizer) -> Step:
+    """Who it is, and as whom they act (impersonation needs a permission of its own)."""
+
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            credentials = credentials_of(request)
+            user = await authenticator.authenticate(credentials)
+            if user is None:
+                raise errors.unauthorized()
+            if any(name.startswith("impersonate-") for name in credentials.headers):
+                try:
+                    user = await impersonate(user, credentials, authorizer)
+                except WithoutUser as err:  # upstream answers this one in plain text
+                    uri = json.dumps(request.scope.get("raw_path", b"").decode("latin-1") or request.path)
+                    return text_response(f"Internal Server Error: {uri}: {err}\n", 500)
+            request.user = user
+            return await next_(request)
+
+        return endpoint
+
+    return step
+
+
+def audit(sink: AuditSink | None) -> Step:
+    """Tells the audit log what was asked, by whom, and what came of it."""
+
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            if sink is None:
+                return await next_(request)
+            record = request.audit = AuditRecord(
+                request.audit_id, request.info, request.user, user_agent=request.header(b"user-agent")
+            )
+            sink.request_received(record)
+            try:
+                response = await next_(request)
+                record.code = response.status
+                return response
+            except StatusError as err:
+                record.code = err.code
+                raise
+            finally:
+                sink.response_complete(record)
+
+        return endpoint
+
+    return step
+
+
+class InFlight:
+    """Counts requests under way and refuses what is too much; 0 is no limit."""
+
+    def __init__(self, reads: int, writes: int) -> None:
+        self.limits = {True: reads, False: writes}
+        self.current = {True: 0, False: 0}
+
+    def step(self, next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            if long_running(request):
+                return await next_(request)
+            reads = request.method in ("GET", "HEAD")
+            limit = self.limits[reads]
+            if limit and self.current[reads] >= limit and "system:masters" not in request.user.groups:
+                raise failure(
+                    429,
+                    "TooManyRequests",
+                    "Too many requests, please try again later.",
+                    {"retryAfterSeconds": 1},
+                )
+            self.current[reads] += 1
+            try:
+                return await next_(request)
+            finally:
+                self.current[reads] -= 1
+
+        return endpoint
+
+
+def authorize(authorizer: Authorizer) -> Step:
+    """403 unless allowed."""
+
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            attributes = Attributes.of(request.user, request.info)
+            decision = await authorizer.authorize(attributes)
+            if not decision.allowed:
+                raise forbidden(attributes, decision.reason)
+            return await next_(request)
+
+        return endpoint
+
+    return step
+
+
+def ready(is_ready: Callable[[], bool]) -> Step:
+    """Until the server has started, resources cannot be served."""
+
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            if request.info.is_resource and not is_ready():
+                raise _UNAVAILABLE
+            return await next_(request)
+
+        return endpoint
+
+    return step

@@ -1,0 +1,1 @@
+"""The generic registry: create, get, list, update, patch, delete and watch of any kind."""

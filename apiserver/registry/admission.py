@@ -1,0 +1,99 @@
+"""The admission seam: what a plugin is given and what it may do.
+
+Mutating plugins run before validation and may change ``attributes.obj`` in place; validating plugins run last before
+storage and must not change it. Both refuse by raising ``StatusError`` (403 in most cases) and warn by
+``attributes.warn``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from apiserver.http.request import User
+from kubeling.api.meta import Object
+from kubeling.api.resource import Resource
+
+if TYPE_CHECKING:
+    from apiserver.registry.facade import Registries
+
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+@dataclass(slots=True)
+class AdmissionAttributes:
+    """One admission request.
+
+    ``resource`` is the requested resource and version; ``subresource`` empty for the object itself. ``obj`` is the new
+    object (None for DELETE, the options for CONNECT), ``old_obj`` the stored one (UPDATE, DELETE). ``kind`` is the
+    ``(group, version, kind)`` of ``obj``: that of the subresource where it differs (``Scale``, ``Eviction``).
+    ``options`` is the CreateOptions, UpdateOptions or DeleteOptions object.
+    """
+
+    operation: Operation
+    resource: Resource
+    kind: tuple[str, str, str]
+    subresource: str
+    namespace: str
+    name: str
+    obj: Object | None
+    old_obj: Object | None
+    options: Object
+    user: User
+    dry_run: bool
+    now: datetime
+    registries: Registries
+    warnings: list[str] = field(default_factory=list)
+    audit_annotations: dict[str, str] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    """Scratch space of the plugins of one request (what the mutating pass hands to the validating one)."""
+
+    def warn(self, text: str) -> None:
+        """Adds a Warning header to the answer."""
+        self.warnings.append(text)
+
+
+class AdmissionPlugin(Protocol):
+    """One plugin. ``handles`` is asked first and must be cheap; a plugin without a pass inherits ``NoAdmission``'s."""
+
+    name: str
+
+    def handles(self, attributes: AdmissionAttributes) -> bool: ...
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None: ...
+
+    async def validate(self, attributes: AdmissionAttributes) -> None: ...
+
+
+class NoAdmission:
+    """Base class with the neutral behaviour of every method."""
+
+    name = ""
+
+    def handles(self, attributes: AdmissionAttributes) -> bool:
+        return True
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None:
+        return None
+
+    async def validate(self, attributes: AdmissionAttributes) -> None:
+        return None
+
+
+class AdmissionChain:
+    """Runs the plugins in their order: all that mutate, later all that validate."""
+
+    def __init__(self, plugins: Sequence[AdmissionPlugin] = ()) -> None:
+        self.plugins = tuple(plugins)
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None:
+        for plugin in self.plugins:
+            if plugin.handles(attributes):
+                await plugin.mutate(attributes)
+
+    async def validate(self, attributes: AdmissionAttributes) -> None:
+        for plugin in self.plugins:
+            if plugin.handles(attributes):
+                await plugin.validate(attributes)

@@ -1,0 +1,90 @@
+"""All registries of a server: kinds are registered here, at the start and at run time, and nowhere else."""
+
+from __future__ import annotations
+
+from apiserver.cache.entry import Form
+from apiserver.cache.hub import Hub
+from apiserver.cache.kind_cache import KindCache
+from apiserver.registry.admission import AdmissionChain
+from apiserver.registry.kind import Kind
+from apiserver.registry.objects import Objects
+from apiserver.registry.resource_registry import Clock, ResourceRegistry
+from apiserver.registry.served import Catalog, Served, served_versions
+from apiserver.registry.write import ManagerFor, Policies, WriteHooks
+from apiserver.storage.base import Storage
+from kubeling.api.resource import Resource
+
+
+def stored(kind: Kind) -> bool:
+    """Whether objects of the kind are stored at all (reviews are not)."""
+    return "" not in kind.actions
+
+
+class ServerRegistries:
+    """Implements ``facade.Registries``. ``hooks`` maps a kind's qualified name (``services``) to its write hooks;
+    they are set before the kind is registered."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        hub: Hub,
+        catalog: Catalog,
+        admission: AdmissionChain,
+        manager_for: ManagerFor,
+        clock: Clock,
+    ) -> None:
+        self.storage = storage
+        self.hub = hub
+        self.catalog = catalog
+        self.clock = clock
+        self.hooks: dict[str, WriteHooks] = {}
+        self._policies = Policies(admission, manager_for, self)
+        self._by_plural: dict[tuple[str, str], ResourceRegistry] = {}
+        self._by_kind: dict[tuple[str, str], ResourceRegistry] = {}
+
+    def register(self, kind: Kind, *, typed_items: bool = False) -> list[Served]:
+        """Starts to serve a kind; its objects are there after the hub's next ``sync``."""
+        versions = served_versions(kind, typed_items)
+        if stored(kind):
+            cache = KindCache(kind.storage_prefix, _form(kind))
+            objects = Objects(kind, self.storage, self.hub, cache)
+            hooks = self.hooks.get(kind.resource.qualified)
+            registry = ResourceRegistry(versions[0], objects, self._policies, self.clock, hooks)
+            self.hub.add(cache)
+            for served in versions:
+                self._by_plural[served.resource.group, served.resource.plural] = registry
+                self._by_kind[served.resource.group, served.resource.kind] = registry
+        self.catalog.add(versions)
+        return versions
+
+    def unregister(self, kind: Kind) -> None:
+        """Stops to serve a kind; its watches end."""
+        versions = served_versions(kind)
+        for served in versions:
+            registry = self._by_plural.pop((served.resource.group, served.resource.plural), None)
+            self._by_kind.pop((served.resource.group, served.resource.kind), None)
+            if registry is not None:
+                self.hub.remove(registry.objects.cache)
+        self.catalog.remove(versions)
+
+    def of(self, resource: Resource) -> ResourceRegistry:
+        return self._by_plural[resource.group, resource.plural]
+
+    def find(self, group: str, plural: str) -> ResourceRegistry | None:
+        return self._by_plural.get((group, plural))
+
+    def find_kind(self, group: str, kind: str) -> ResourceRegistry | None:
+        return self._by_kind.get((group, kind))
+
+    def all(self) -> list[ResourceRegistry]:
+        return list(dict.fromkeys(self._by_plural.values()))
+
+    async def wait_synced(self) -> None:
+        await self.hub.wait_for(await self.storage.revision())
+
+
+def _form(kind: Kind) -> Form:
+    fields = dict(kind.field_selectors)
+    for conversion in kind.versions:
+        fields |= conversion.field_selectors or {}
+    return Form.of(kind.resource.kind, kind.resource.api_version, fields)

@@ -1,0 +1,1 @@
+"""Streams to kubelets: log, exec, attach, port-forward, proxies."""

@@ -1,0 +1,74 @@
+"""Where the kubelet of a node is and how it is spoken to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from apiserver.registry.actions import ASGIApp
+from apiserver.streaming.tunnel import Backend, forward
+from kubeling.api import errors
+from kubeling.api.meta import Object, name_of
+
+DEFAULT_PORT = 10250
+
+
+def kubelet_context(certificate: Path | None, key: Path | None, authority: Path | None) -> ssl.SSLContext:
+    """Without an authority the kubelet's certificate is not checked, as upstream does it by default. Raises OSError."""
+    context = ssl.create_default_context(cafile=str(authority) if authority else None)
+    if authority is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+def address_of(node: Mapping[str, Any], types: Sequence[str]) -> str:
+    """The node's address of the first preferred type that it has, empty without any."""
+    addresses = (node.get("status") or {}).get("addresses") or ()
+    for wanted in types:
+        for address in addresses:
+            if address.get("type") == wanted and address.get("address"):
+                return str(address["address"])
+    return ""
+
+
+def port_of(node: Mapping[str, Any]) -> int:
+    endpoint = ((node.get("status") or {}).get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+    return int(endpoint.get("Port") or DEFAULT_PORT)
+
+
+class Kubelets:
+    """Implements ``KubeletConnector``."""
+
+    def __init__(self, context: ssl.SSLContext, address_types: Sequence[str]) -> None:
+        self._context = context
+        self._types = tuple(address_types)
+
+    def backend(self, node: Object) -> Backend:
+        """Raises 500 for a node without an address."""
+        address = address_of(node, self._types)
+        if not address:
+            why = f"no preferred addresses found; known addresses: {(node.get('status') or {}).get('addresses') or []}"
+            raise errors.internal_error(f"{name_of(node)}: {why}")
+        return Backend(address, port_of(node), self._context)
+
+    async def summary(self, node: Object) -> Object:
+        """The kubelet's ``/stats/summary``. Raises OSError, ValueError for no or a wrong answer, StatusError as above."""
+        backend = self.backend(node)
+        async with httpx.AsyncClient(verify=backend.tls or False, trust_env=False) as client:
+            try:
+                answer = await client.get(f"{backend.base}/stats/summary")
+                answer.raise_for_status()
+            except httpx.HTTPError as err:
+                raise OSError(str(err) or type(err).__name__) from err
+        found: Object = answer.json()
+        return found
+
+    def stream(self, node: Object, path: str, query: str) -> ASGIApp:
+        return forward(self.backend(node), path, query)

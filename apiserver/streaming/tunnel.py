@@ -1,0 +1,147 @@
+"""Forwards requests to another server (a kubelet, a pod): plain ones as HTTP, upgrades byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from apiserver.http.protocol import Taken
+from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
+
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"upgrade",
+     b"transfer-encoding"}
+)  # fmt: skip
+_PRIVATE = frozenset({b"authorization", b"host", b"content-length"})
+_CHUNK = 1 << 16
+CONNECT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where to: ``https`` with a context, plain HTTP without one."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+    @property
+    def base(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def wants_upgrade(scope: Scope) -> bool:
+    return any(name == b"upgrade" for name, _ in scope["headers"])
+
+
+def forward(backend: Backend, path: str, query: str) -> ASGIApp:
+    """An application that sends the request on to ``path`` there and the answer back. Network errors are answered
+    502/503."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        target = path + (f"?{query}" if query else "")
+        try:
+            if wants_upgrade(scope):
+                await _tunnel(backend, target, scope)
+            else:
+                await _exchange(backend, target, scope, receive, send)
+        except (OSError, httpx.HTTPError) as err:
+            await _fail(send, f"error trying to reach service: {err}")
+
+    return app
+
+
+async def _fail(send: Send, why: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": why.encode()})
+
+
+def _passed_on(scope: Scope) -> list[tuple[bytes, bytes]]:
+    return [(n, v) for n, v in scope["headers"] if n not in _PRIVATE and not n.startswith(b"impersonate-")]
+
+
+async def _exchange(backend: Backend, target: str, scope: Scope, receive: Receive, send: Send) -> None:
+    body = b""
+    more = scope["method"] in ("POST", "PUT", "PATCH", "DELETE")
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = bool(message.get("more_body")) and message["type"] == "http.request"
+    headers = [(n, v) for n, v in _passed_on(scope) if n not in _HOP_BY_HOP]
+    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    async with httpx.AsyncClient(verify=backend.tls or False, timeout=timeout, trust_env=False) as client:
+        request = client.build_request(scope["method"], backend.base + target, headers=headers, content=body)
+        response = await client.send(request, stream=True)
+        try:
+            await _relay(response, receive, send)
+        finally:
+            await response.aclose()
+
+
+async def _relay(response: httpx.Response, receive: Receive, send: Send) -> None:
+    """Chunks go out as they come (a followed log); a client that leaves ends the exchange."""
+    headers = [(n.lower(), v) for n, v in response.headers.raw if n.lower() not in _HOP_BY_HOP]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+
+    async def pump() -> None:
+        async for chunk in response.aiter_raw():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    pumping, leaving = asyncio.ensure_future(pump()), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait([pumping, leaving], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (pumping, leaving):
+            task.cancel()
+        await asyncio.gather(pumping, leaving, return_exceptions=True)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _tunnel(backend: Backend, target: str, scope: Scope) -> None:
+    """Repeats the upgrade request at the backend; from then on both ends talk through us."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        reader, writer = await asyncio.open_connection(
+            backend.host, backend.port, ssl=backend.tls, server_hostname=backend.host if backend.tls else None
+        )
+    taken: Taken = scope["take_over"]()
+    try:
+        writer.write(_upgrade_request(backend, target, scope))
+        taken.connect(writer.write)
+        await _pump(reader, taken)
+    finally:
+        writer.close()
+        await taken.close()
+
+
+def _upgrade_request(backend: Backend, target: str, scope: Scope) -> bytes:
+    lines = [f"{scope['method']} {target} HTTP/1.1".encode(), f"host: {backend.host}:{backend.port}".encode()]
+    lines += [name + b": " + value for name, value in _passed_on(scope)]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+async def _pump(reader: asyncio.StreamReader, taken: Taken) -> None:
+    lost = asyncio.ensure_future(taken.lost.wait())
+    try:
+        while not lost.done():
+            reading: asyncio.Future[Any] = asyncio.ensure_future(reader.read(_CHUNK))
+            await asyncio.wait([reading, lost], return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                reading.cancel()
+                return
+            data = reading.result()
+            if not data:
+                return
+            taken.transport.write(data)
+    finally:
+        lost.cancel()

@@ -1,0 +1,1 @@
+"""Table rendering, PartialObjectMetadata and the negotiation between them."""
