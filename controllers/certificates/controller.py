@@ -1,0 +1,175 @@
+"""Approves, signs and removes CertificateSigningRequests."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from controllers.certificates.requests import (
+    SIGNERS,
+    InvalidRequest,
+    check,
+    decode,
+    is_approved,
+    is_decided,
+    is_kubelet_client,
+    is_own,
+)
+from controllers.certificates.signing import Authority
+from controllers.context import Context, ControllerSpec, Runnable
+from controllers.lib.collection import Collection
+from kubeling.api.meta import Key, Object, condition_of, has_condition, parse_time, with_condition
+from kubeling.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
+from kubeling.client.clock import Clock
+from kubeling.client.controller import Result
+
+# what the requester must be allowed to create: for itself, or for any node
+_SELF_NODE, _NODE = "selfnodeclient", "nodeclient"
+_MESSAGES = {
+    _SELF_NODE: "Auto approving self kubelet client certificate after SubjectAccessReview.",
+    _NODE: "Auto approving kubelet client certificate after SubjectAccessReview.",
+}
+APPROVED_LIFE = DENIED_LIFE = FAILED_LIFE = timedelta(hours=1)
+PENDING_LIFE = timedelta(hours=24)
+
+
+class Approver:
+    """Approves kubelets' requests for client certificates that RBAC lets them make."""
+
+    def __init__(self, requests: Collection, clock: Clock) -> None:
+        self._requests = requests
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> None:
+        request = self._requests.get(key)
+        if request is None or is_decided(request) or request.get("status", {}).get("certificate"):
+            return
+        if not is_kubelet_client(request):
+            return
+        for subresource in (_SELF_NODE, _NODE):
+            if subresource == _SELF_NODE and not is_own(request, decode(request)):
+                continue
+            if await self._allowed(request, subresource):
+                await self._approve(request, _MESSAGES[subresource])
+                return
+
+    async def _allowed(self, request: Object, subresource: str) -> bool:
+        spec = request["spec"]
+        attributes = {"group": "certificates.k8s.io", "resource": "certificatesigningrequests", "verb": "create"}
+        review = {
+            "spec": {
+                "user": spec.get("username"),
+                "uid": spec.get("uid", ""),
+                "groups": spec.get("groups") or [],
+                "extra": spec.get("extra") or {},
+                "resourceAttributes": {**attributes, "subresource": subresource, "version": "*"},
+            }
+        }
+        answer = await self._requests.client.create(SUBJECT_ACCESS_REVIEWS, review)
+        return bool(answer["status"].get("allowed"))
+
+    async def _approve(self, request: Object, message: str) -> None:
+        now = self._clock.now()
+        status = request.get("status") or {}
+        conditions = with_condition(
+            status.get("conditions"), "Approved", "True", now, "AutoApproved", message,
+            lastUpdateTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )  # fmt: skip
+        await self._requests.update({**request, "status": {**status, "conditions": conditions}}, subresource="approval")
+
+
+class Signer:
+    """Signs approved requests to the built-in signers."""
+
+    def __init__(self, requests: Collection, authority: Authority, clock: Clock) -> None:
+        self._requests = requests
+        self._authority = authority
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> None:
+        request = self._requests.get(key)
+        if request is None or request["spec"].get("signerName") not in SIGNERS or not is_approved(request):
+            return
+        status = request.get("status") or {}
+        if status.get("certificate") or has_condition(request, "Failed"):
+            return
+        spec, now = request["spec"], self._clock.now()
+        try:
+            wanted = decode(request)
+            check(request, wanted)
+        except InvalidRequest as err:
+            conditions = with_condition(
+                status.get("conditions"), "Failed", "True", now, "SignerValidationFailure", str(err),
+                lastUpdateTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )  # fmt: skip
+            await self._requests.update_status({**request, "status": {**status, "conditions": conditions}})
+            return
+        pem = self._authority.sign(wanted, list(spec.get("usages") or ()), spec.get("expirationSeconds"), now)
+        encoded = base64.b64encode(pem.encode()).decode()
+        await self._requests.update_status({**request, "status": {**status, "certificate": encoded}})
+
+
+def expires_at(request: Object) -> datetime:
+    """When the request may be removed: soon after its end, later when nobody cared, at once with its certificate."""
+    ends = [parse_time(request["metadata"]["creationTimestamp"]) + PENDING_LIFE]
+    for type_, life in (("Approved", APPROVED_LIFE), ("Denied", DENIED_LIFE), ("Failed", FAILED_LIFE)):
+        condition = condition_of(request, type_)
+        done = type_ != "Approved" or (request.get("status") or {}).get("certificate")
+        if condition is not None and done and (at := condition.get("lastUpdateTime")):
+            ends.append(parse_time(at) + life)
+    if pem := (request.get("status") or {}).get("certificate"):
+        certificate = x509.load_pem_x509_certificate(base64.b64decode(pem))
+        ends.append(certificate.not_valid_after_utc)
+    return min(ends)
+
+
+class Cleaner:
+    """Removes requests that are over."""
+
+    def __init__(self, requests: Collection, clock: Clock) -> None:
+        self._requests = requests
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> Result | None:
+        request = self._requests.get(key)
+        if request is None:
+            return None
+        left = (expires_at(request) - self._clock.now()).total_seconds()
+        if left > 0:
+            return Result(left)
+        await self._requests.delete(request)
+        return None
+
+
+def _build_approver(context: Context) -> Sequence[Runnable]:
+    requests = context.collection(CERTIFICATE_SIGNING_REQUESTS)
+    controller = context.controller("certificate", Approver(requests, context.clock))
+    controller.watch(requests.informer)
+    return [controller]
+
+
+def _build_signer(context: Context) -> Sequence[Runnable]:
+    options = context.options
+    if not options.cluster_signing_cert_file or not options.cluster_signing_key_file:
+        return []
+    longest = timedelta(seconds=options.cluster_signing_duration)
+    authority = Authority(options.cluster_signing_cert_file, options.cluster_signing_key_file, longest)
+    requests = context.collection(CERTIFICATE_SIGNING_REQUESTS)
+    controller = context.controller("csrsigning", Signer(requests, authority, context.clock))
+    controller.watch(requests.informer)
+    return [controller]
+
+
+def _build_cleaner(context: Context) -> Sequence[Runnable]:
+    requests = context.collection(CERTIFICATE_SIGNING_REQUESTS)
+    controller = context.controller("csrcleaner", Cleaner(requests, context.clock), workers=1)
+    controller.watch(requests.informer)
+    return [controller]
+
+
+APPROVING = ControllerSpec("certificatesigningrequest-approving-controller", _build_approver, alias="csrapproving")
+SIGNING = ControllerSpec("certificatesigningrequest-signing-controller", _build_signer, alias="csrsigning")
+CLEANING = ControllerSpec("certificatesigningrequest-cleaner-controller", _build_cleaner, alias="csrcleaner")

@@ -1,0 +1,5 @@
+"""Deployment: revisions of a template rolled out over ReplicaSets."""
+
+from controllers.deployment.controller import CONTROLLER
+
+__all__ = ["CONTROLLER"]

@@ -1,0 +1,179 @@
+"""How many pods the usage of pods asks for: pure.
+
+Source of the rules: the documentation "Horizontal Pod Autoscaling", algorithm details, and pkg/controller/podautoscaler.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controllers.lib.pods import phase_of
+from kubeling.api import quantity
+from kubeling.api.meta import Object, condition_of, is_deleting, name_of, parse_time
+
+
+class MetricsUnusable(Exception):
+    """No number of pods follows from the metrics; the message is upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A pod's usage in thousandths, measured over ``window`` before ``at``."""
+
+    value: int
+    at: datetime
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``initialization``: how long after its start a pod's CPU usage may be unusual; ``readiness_delay``: how long a
+    pod that is not ready may never have been."""
+
+    initialization: timedelta
+    readiness_delay: timedelta
+    tolerance_up: float
+    tolerance_down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Pods by name: those that count, not ready ones, and ones without a figure; others are left out."""
+
+    ready: frozenset[str]
+    unready: frozenset[str]
+    missing: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """``utilization`` in per cent (None for a target that is an average value), ``average`` usage in thousandths."""
+
+    replicas: int
+    utilization: int | None
+    average: int
+
+
+def group(
+    pods: Iterable[Object], metrics: Mapping[str, Usage], resource: str, settings: Settings, now: datetime
+) -> Groups:
+    """Sorts the pods. Usage of CPU while a pod starts says nothing about its load."""
+    found: dict[str, set[str]] = {"ready": set(), "unready": set(), "missing": set()}
+    for pod in pods:
+        if is_deleting(pod) or phase_of(pod) == "Failed":
+            continue
+        name = name_of(pod)
+        if phase_of(pod) == "Pending":
+            found["unready"].add(name)
+        elif name not in metrics:
+            found["missing"].add(name)
+        elif resource == "cpu" and _starting(pod, metrics[name], settings, now):
+            found["unready"].add(name)
+        else:
+            found["ready"].add(name)
+    return Groups(frozenset(found["ready"]), frozenset(found["unready"]), frozenset(found["missing"]))
+
+
+def _starting(pod: Object, metric: Usage, settings: Settings, now: datetime) -> bool:
+    condition, started = condition_of(pod, "Ready"), (pod.get("status") or {}).get("startTime")
+    if condition is None or not started:
+        return True
+    since, begun = parse_time(condition["lastTransitionTime"]), parse_time(started)
+    unready = condition.get("status") == "False"
+    if begun + settings.initialization > now:
+        return unready or metric.at < since + metric.window
+    return unready and begun + settings.readiness_delay > since
+
+
+def requests_of(pods: Iterable[Object], resource: str, container: str = "") -> dict[str, int]:
+    """What each pod requests, in thousandths. Raises MetricsUnusable where a container requests nothing."""
+    found: dict[str, int] = {}
+    for pod in pods:
+        spec = pod["spec"]
+        sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+        total = 0
+        for one in (*spec["containers"], *sidecars):
+            if container and one["name"] != container:
+                continue
+            asked = ((one.get("resources") or {}).get("requests") or {}).get(resource)
+            if asked is None:
+                raise MetricsUnusable(
+                    f"missing request for {resource} in container {one['name']} of Pod {name_of(pod)}"
+                )
+            total += quantity.parse(asked).milli()
+        found[name_of(pod)] = total
+    return found
+
+
+def for_utilization(
+    current: int, target: int, metrics: Mapping[str, Usage], groups: Groups, requests: Mapping[str, int],
+    settings: Settings,
+) -> Proposal:  # fmt: skip
+    """For a target in per cent of what the pods request."""
+    counted = _counted(metrics, groups)
+
+    def percent(values: Mapping[str, int]) -> int:
+        asked = sum(requests[name] for name in values if name in requests)
+        if not asked:
+            raise MetricsUnusable("no metrics returned matched known pods")
+        return sum(v for name, v in values.items() if name in requests) * 100 // asked
+
+    def when_missing(name: str) -> int:
+        return max(100, target) * requests.get(name, 0) // 100
+
+    replicas = _replicas(current, counted, groups, lambda v: percent(v) / target, when_missing, settings)
+    return Proposal(replicas, percent(counted), sum(counted.values()) // len(counted))
+
+
+def for_average(
+    current: int, target: int, metrics: Mapping[str, Usage], groups: Groups, settings: Settings
+) -> Proposal:
+    """For a target that is an average of the pods' usage, in thousandths."""
+    counted = _counted(metrics, groups)
+
+    def ratio(values: Mapping[str, int]) -> float:
+        return (sum(values.values()) // len(values)) / target
+
+    replicas = _replicas(current, counted, groups, ratio, lambda _: target, settings)
+    return Proposal(replicas, None, sum(counted.values()) // len(counted))
+
+
+def _counted(metrics: Mapping[str, Usage], groups: Groups) -> dict[str, int]:
+    counted = {name: metric.value for name, metric in metrics.items() if name in groups.ready}
+    if not counted:
+        raise MetricsUnusable("did not receive metrics for targeted pods (pods might be unready)")
+    return counted
+
+
+def _replicas(
+    current: int, counted: Mapping[str, int], groups: Groups, ratio_of: Callable[[Mapping[str, int]], float],
+    when_missing: Callable[[str], int], settings: Settings,
+) -> int:  # fmt: skip
+    """Assumes the worst of pods without figures: they may only dampen a change, never turn it round."""
+    ratio = ratio_of(counted)
+    unready = groups.unready if ratio > 1 else frozenset()
+    if not unready and not groups.missing:
+        return current if _tolerable(ratio, settings) else math.ceil(ratio * len(groups.ready))
+    values = dict(counted)
+    if ratio != 1:
+        values |= {name: when_missing(name) if ratio < 1 else 0 for name in groups.missing}
+    values |= dict.fromkeys(unready, 0)
+    new = ratio_of(values)
+    if _tolerable(new, settings) or (ratio < 1 < new) or (new < 1 < ratio):
+        return current
+    replicas = math.ceil(new * len(values))
+    turned = (new < 1 and replicas > current) or (new > 1 and replicas < current)
+    return current if turned else replicas
+
+
+def _tolerable(ratio: float, settings: Settings) -> bool:
+    return 1 - settings.tolerance_down <= ratio <= 1 + settings.tolerance_up
+
+
+def selected(pods: Sequence[Object], metrics: Mapping[str, Usage]) -> dict[str, Usage]:
+    """The figures of these pods alone."""
+    names = {name_of(pod) for pod in pods}
+    return {name: metric for name, metric in metrics.items() if name in names}

@@ -1,0 +1,214 @@
+"""The loop of the HorizontalPodAutoscaler: reads scale and metrics, decides, scales, tells what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from controllers.context import Context, ControllerSpec, Runnable
+from controllers.horizontal.calculator import Settings
+from controllers.horizontal.limits import History, limit
+from controllers.horizontal.metrics import Found, MetricFailed, Metrics, Target
+from controllers.lib.collection import Collection
+from controllers.options import Options
+from kubeling.api import quantity
+from kubeling.api.errors import StatusError
+from kubeling.api.meta import Key, Object, key_of, labels_of, name_of, namespace_of, rfc3339, with_condition
+from kubeling.api.resource import Resource
+from kubeling.api.resources import HORIZONTAL_POD_AUTOSCALERS, PODS
+from kubeling.api.selectors import parse_labels
+from kubeling.client.clock import Clock
+from kubeling.client.controller import Result
+from kubeling.client.discovery import discover
+from kubeling.client.events import EventRecorder
+
+COMPONENT = "horizontal-pod-autoscaler"
+_KEPT = timedelta(hours=1)
+"""The longest stabilization window that validation allows."""
+
+
+class _Run:
+    """One look at one autoscaler: its status as it grows."""
+
+    def __init__(self, hpa: Object, recorder: EventRecorder, now: datetime) -> None:
+        self.hpa, self.now, self._recorder = hpa, now, recorder
+        self.status: Object = dict(hpa.get("status") or {})
+
+    def condition(self, type_: str, status: str, reason: str, message: str) -> None:
+        before = self.status.get("conditions")
+        self.status["conditions"] = with_condition(before, type_, status, self.now, reason, message)
+
+    def warn(self, reason: str, message: str) -> None:
+        self._recorder.event(self.hpa, "Warning", reason, message)
+
+    def sized(self, current: int, desired: int) -> None:
+        self.status.update(currentReplicas=current, desiredReplicas=desired)
+
+
+class HorizontalReconciler:
+    """Every sync period for every autoscaler. Its memory of recommendations does not outlive the process."""
+
+    def __init__(
+        self, hpas: Collection, pods: Collection, recorder: EventRecorder, clock: Clock, options: Options
+    ) -> None:
+        self._hpas, self._pods, self._recorder, self._clock = hpas, pods, recorder, clock
+        self._client = hpas.client
+        self._options = options
+        self._metrics = Metrics(hpas.client)
+        self._histories: dict[Key, History] = {}
+
+    async def reconcile(self, key: Key) -> Result | None:
+        hpa = self._hpas.get(key)
+        if hpa is None:
+            self._histories.pop(key, None)
+            return None
+        run = _Run(hpa, self._recorder, self._clock.now())
+        await self._look(run)
+        if run.status != (hpa.get("status") or {}):
+            await self._hpas.update_status({**hpa, "status": run.status})
+        return Result(self._options.horizontal_pod_autoscaler_sync_period)
+
+    async def _look(self, run: _Run) -> None:
+        reference = run.hpa["spec"]["scaleTargetRef"]
+        try:
+            resource = await self._resource(reference)
+            scale = await self._client.get(resource, reference["name"], namespace_of(run.hpa), subresource="scale")
+        except StatusError as err:
+            run.warn("FailedGetScale", str(err))
+            text = f"the HPA controller was unable to get the target's current scale: {err}"
+            run.condition("AbleToScale", "False", "FailedGetScale", text)
+            return
+        text = "the HPA controller was able to get the target's current scale"
+        run.condition("AbleToScale", "True", "SucceededGetScale", text)
+        current = int((scale.get("spec") or {}).get("replicas") or 0)
+        history = self._histories.setdefault(key_of(run.hpa), History([(run.now, current)]))
+        decided = await self._decide(run, scale, current, history)
+        if decided is None:
+            return
+        desired, reason = decided
+        if desired != current:
+            await self._rescale(run, resource, scale, desired, reason, history)
+        else:
+            run.sized(current, current)
+
+    async def _resource(self, reference: Object) -> Resource:
+        resource = (await discover(self._client)).of_kind(reference.get("apiVersion", "v1"), reference["kind"])
+        if resource is None:
+            group = reference.get("apiVersion", "").rpartition("/")[0]
+            what = f'no matches for kind "{reference["kind"]}" in group "{group}"'
+            raise StatusError({"kind": "Status", "status": "Failure", "message": what, "code": 404})
+        return resource
+
+    async def _decide(self, run: _Run, scale: Object, current: int, history: History) -> tuple[int, str] | None:
+        """The size and why; None when the metrics give none."""
+        spec = run.hpa["spec"]
+        least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
+        if current == 0 and least != 0:
+            text = "scaling is disabled since the replica count of the target is zero"
+            run.condition("ScalingActive", "False", "ScalingDisabled", text)
+            return 0, ""
+        if current > most:
+            return most, "Current number of replicas above Spec.MaxReplicas"
+        if current < least:
+            return least, "Current number of replicas below Spec.MinReplicas"
+        best = await self._by_metrics(run, scale, current)
+        if best is None:
+            run.sized(current, run.status.get("desiredReplicas", 0))
+            return None
+        reason = f"{best.name} above target" if best.replicas > current else "All metrics below target"
+        window = int(self._options.horizontal_pod_autoscaler_downscale_stabilization)
+        limited = limit(spec, current, best.replicas, history, run.now, window)
+        history.forget(run.now - _KEPT)
+        history.recommendations.append((run.now, best.replicas))
+        run.condition("AbleToScale", *limited.able)
+        run.condition("ScalingLimited", *limited.limited)
+        return limited.replicas, reason
+
+    async def _by_metrics(self, run: _Run, scale: Object, current: int) -> Found | None:
+        """The metric that asks for most. With one that fails, never fewer pods than there are."""
+        text = (scale.get("status") or {}).get("selector") or ""
+        if not text:
+            run.warn("SelectorRequired", "selector is required")
+            run.condition("ScalingActive", "False", "InvalidSelector", "the HPA target's scale is missing a selector")
+            return None
+        namespace, selector = namespace_of(run.hpa), parse_labels(text)
+        pods = [p for p in self._pods.store.list(namespace) if selector.matches(labels_of(p))]
+        target, settings = Target(namespace, current, selector, pods), _settings(self._options, run.hpa)
+        found: list[Found] = []
+        failed: list[MetricFailed] = []
+        metrics = run.hpa["spec"].get("metrics") or ()
+        for metric in metrics:
+            try:
+                found.append(await self._metrics.evaluate(metric, target, settings, run.now))
+            except MetricFailed as err:
+                failed.append(err)
+                run.warn(err.reason, str(err))
+        best = max(found, key=lambda f: f.replicas, default=None)
+        if best is None or (failed and best.replicas < current):
+            self._failed(run, failed, len(metrics))
+            return None
+        run.status["currentMetrics"] = [f.status for f in found]
+        text = f"the HPA was able to successfully calculate a replica count from {best.name}"
+        run.condition("ScalingActive", "True", "ValidMetricFound", text)
+        return best
+
+    def _failed(self, run: _Run, failed: Sequence[MetricFailed], count: int) -> None:
+        first = failed[0]
+        text = f"the HPA was unable to compute the replica count: {first}"
+        run.condition("ScalingActive", "False", first.reason, text)
+        why = f"invalid metrics ({len(failed)} invalid out of {count}), first error is: {first}"
+        run.warn("FailedComputeMetricsReplicas", why)
+
+    async def _rescale(
+        self, run: _Run, resource: Resource, scale: Object, desired: int, reason: str, history: History
+    ) -> None:
+        current = int((scale.get("spec") or {}).get("replicas") or 0)
+        wanted = {**scale, "spec": {**(scale.get("spec") or {}), "replicas": desired}}
+        try:
+            await self._client.update(resource, wanted, subresource="scale")
+        except StatusError as err:
+            run.warn("FailedRescale", f"New size: {desired}; reason: {reason}; error: {err}")
+            text = f"the HPA controller was unable to update the target scale: {err}"
+            run.condition("AbleToScale", "False", "FailedUpdateScale", text)
+            run.sized(current, run.status.get("desiredReplicas", 0))
+            return
+        text = f"the HPA controller was able to update the target scale to {desired}"
+        run.condition("AbleToScale", "True", "SucceededRescale", text)
+        self._recorder.event(run.hpa, "Normal", "SuccessfulRescale", f"New size: {desired}; reason: {reason}")
+        history.changes.append((run.now, desired - current))
+        run.sized(current, desired)
+        run.status["lastScaleTime"] = rfc3339(run.now)
+
+
+def _settings(options: Options, hpa: Object) -> Settings:
+    behavior = hpa["spec"].get("behavior") or {}
+
+    def tolerance(side: str) -> float:
+        own = (behavior.get(side) or {}).get("tolerance")
+        return options.horizontal_pod_autoscaler_tolerance if own is None else float(quantity.parse(own).value)
+
+    return Settings(
+        timedelta(seconds=options.horizontal_pod_autoscaler_cpu_initialization_period),
+        timedelta(seconds=options.horizontal_pod_autoscaler_initial_readiness_delay),
+        tolerance("scaleUp"),
+        tolerance("scaleDown"),
+    )
+
+
+def _changed(old: Object | None, new: Object | None) -> Iterable[Key]:
+    """Our own status writes do not call us; the sync period does."""
+    for hpa in (new or old,):
+        if hpa is not None and name_of(hpa) and (old is None or new is None or old["spec"] != new["spec"]):
+            yield key_of(hpa)
+
+
+def build(context: Context) -> Sequence[Runnable]:
+    hpas, pods = context.collection(HORIZONTAL_POD_AUTOSCALERS), context.collection(PODS)
+    reconciler = HorizontalReconciler(hpas, pods, context.recorder(COMPONENT), context.clock, context.options)
+    controller = context.controller("horizontalpodautoscaler", reconciler)
+    controller.watch(hpas.informer, _changed)
+    controller.watch(pods.informer, lambda old, new: ())  # only to wait for the copy
+    return [controller]
+
+
+CONTROLLER = ControllerSpec("horizontal-pod-autoscaler-controller", build, alias="horizontalpodautoscaling")

@@ -1,0 +1,1 @@
+"""What several controllers share: pure functions on pods and owners, and the collection they act through."""

@@ -1,0 +1,88 @@
+"""Every controller there is, in the order in which they are listed and started."""
+
+from __future__ import annotations
+
+from controllers import (
+    accounttokens,
+    bootstraptokens,
+    clusterroles,
+    cronjob,
+    disruption,
+    podgc,
+    replicaset,
+    rootca,
+    serviceaccount,
+    ttlafterfinished,
+)
+from controllers.certificates import APPROVING, CLEANING, SIGNING
+from controllers.context import ControllerSpec
+from controllers.daemonset import CONTROLLER as DAEMON_SET
+from controllers.deployment import CONTROLLER as DEPLOYMENT
+from controllers.endpoints import ENDPOINT_SLICE, ENDPOINT_SLICE_MIRRORING, ENDPOINTS
+from controllers.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
+from controllers.horizontal import CONTROLLER as HORIZONTAL
+from controllers.job import CONTROLLER as JOB
+from controllers.namespace import CONTROLLER as NAMESPACE
+from controllers.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
+from controllers.nodelifecycle import TAINT_EVICTION
+from controllers.quota import CONTROLLER as RESOURCE_QUOTA
+from controllers.statefulset import CONTROLLER as STATEFUL_SET
+from controllers.volumes import BINDER, EPHEMERAL, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION
+
+CONTROLLERS: tuple[ControllerSpec, ...] = (
+    DEPLOYMENT,
+    replicaset.CONTROLLER,
+    replicaset.REPLICATION,
+    STATEFUL_SET,
+    DAEMON_SET,
+    JOB,
+    cronjob.CONTROLLER,
+    ttlafterfinished.CONTROLLER,
+    HORIZONTAL,
+    disruption.CONTROLLER,
+    podgc.CONTROLLER,
+    NODE_LIFECYCLE,
+    TAINT_EVICTION,
+    ENDPOINTS,
+    ENDPOINT_SLICE,
+    ENDPOINT_SLICE_MIRRORING,
+    NAMESPACE,
+    serviceaccount.CONTROLLER,
+    accounttokens.CONTROLLER,
+    rootca.CONTROLLER,
+    BINDER,
+    PROVISIONER,
+    EXPANSION,
+    EPHEMERAL,
+    PVC_PROTECTION,
+    PV_PROTECTION,
+    RESOURCE_QUOTA,
+    clusterroles.CONTROLLER,
+    APPROVING,
+    SIGNING,
+    CLEANING,
+    bootstraptokens.CLEANER,
+    bootstraptokens.SIGNER,
+    GARBAGE_COLLECTOR,
+)
+
+
+def choose(wanted: list[str], specs: tuple[ControllerSpec, ...] = CONTROLLERS) -> list[ControllerSpec]:
+    """The controllers that ``--controllers`` selects. Raises ValueError with the names it does not know.
+
+    ``*`` means all that are on by default; ``foo`` and ``-foo`` win over it, the first mention counts.
+    """
+    known = {name for spec in specs for name in (spec.name, spec.alias) if name}
+    unknown = [item for item in wanted if item != "*" and item.removeprefix("-") not in known]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is not in the list of known controllers: {', '.join(sorted(known))}")
+    return [spec for spec in specs if _is_on(spec, wanted)]
+
+
+def _is_on(spec: ControllerSpec, wanted: list[str]) -> bool:
+    for item in wanted:
+        if item in (spec.name, spec.alias):
+            return True
+        if item in (f"-{spec.name}", f"-{spec.alias}"):
+            return False
+    return "*" in wanted and spec.on_by_default
