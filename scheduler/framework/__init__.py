@@ -1,0 +1,1 @@
+"""The scheduling framework: plugins, profiles, the decision."""

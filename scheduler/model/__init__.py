@@ -1,0 +1,1 @@
+"""Pods and nodes as the scheduler sees them."""
