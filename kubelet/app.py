@@ -1,0 +1,372 @@
+"""Builds the kubelet from its options and runs it: the one place where all parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from kubelet.containers.build import NodeFacts
+from kubelet.containers.hooks import HookRunner
+from kubelet.images.gc import GcPolicy, ImageCollector
+from kubelet.images.manager import ImageManager
+from kubelet.node.admission import admit, admit_under_pressure, refusal_message
+from kubelet.node.certificates import CertificateFile, CertificateManager
+from kubelet.node.eviction import EvictionManager
+from kubelet.node.machine import Machine, own_address, read_machine
+from kubelet.node.registrar import NodeRegistrar
+from kubelet.node.settings import node_settings
+from kubelet.node.signals import parse_thresholds
+from kubelet.node.status import Pressure, allocatable, new_node
+from kubelet.options import Options
+from kubelet.pods.killer import Exits, Killer
+from kubelet.pods.kit import Kit
+from kubelet.pods.manager import PodManager
+from kubelet.pods.mirror import MirrorPods
+from kubelet.pods.objects import ApiObjects, NoObjects
+from kubelet.pods.recorder import LogRecorder, Recorder
+from kubelet.pods.reporter import StatusReporter
+from kubelet.pods.services import InformedServices, NoServices
+from kubelet.pods.sources import ApiPods
+from kubelet.pods.starter import ClusterDns, ContainerStarter
+from kubelet.pods.static import StaticPods
+from kubelet.probes.http import probe_client
+from kubelet.probes.manager import ProbeManager
+from kubelet.probes.prober import Prober
+from kubelet.runtime.docker import DockerRuntime
+from kubelet.runtime.docker_network import PodNetwork
+from kubelet.runtime.protocol import Runtime, RuntimeFailure
+from kubelet.runtime.simulated import SimulatedRuntime
+from kubelet.server.app import KubeletApi
+from kubelet.server.auth import Gate
+from kubelet.server.http import HttpServer
+from kubelet.server.tls import self_signed, server_context
+from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.tokens import NoTokens, TokenManager
+from kubeling.api.meta import Object, name_of, namespace_of, uid_of
+from kubeling.api.resources import SERVICES
+from kubeling.client.clock import Clock, SystemClock
+from kubeling.client.errors import StartError
+from kubeling.client.events import EventRecorder
+from kubeling.client.informers import SharedInformers
+from kubeling.client.rest import Client
+
+log = logging.getLogger(__name__)
+_TOKEN_CHECK_SECONDS = 60.0
+
+
+def make_runtime(options: Options, node_name: str, clock: Clock) -> Runtime:
+    """The runtime that the options ask for, not started."""
+    if options.runtime == "simulated":
+        return SimulatedRuntime(clock)
+    name = options.pod_network or f"kubeling-{options.cluster_name}"
+    network = PodNetwork(name, options.cluster_name, options.pod_cidr)
+    return DockerRuntime(cluster=options.cluster_name, node=node_name, network=network, address=options.node_ip)
+
+
+class RestartWanted(Exception):
+    """The process is to start again in place."""
+
+
+class Kubelet:
+    """All parts of one kubelet. ``client`` is None for one that runs static pods only."""
+
+    def __init__(
+        self, options: Options, client: Client | None, runtime: Runtime, machine: Machine, clock: Clock | None = None
+    ) -> None:
+        self.options, self.client, self.runtime, self.machine = options, client, runtime, machine
+        self.clock = clock or SystemClock()
+        self.settings = node_settings(options, machine, own_address())
+        self.root = Path(options.root_dir)
+        self.pods_folder = self.root / "pods"
+        self.recorder: Recorder = LogRecorder()
+        self._events: EventRecorder | None = None
+        self.informers = SharedInformers(client) if client else None
+        if client is not None:
+            self.recorder = self._events = EventRecorder(client, "kubelet", host=self.settings.name)
+        self.tokens = TokenManager(client, self.clock) if client else NoTokens()
+        self.objects: ApiObjects | NoObjects = NoObjects()
+        if client is not None and self.informers is not None:
+            self.objects = ApiObjects(client, self.informers, self._object_changed)
+        self.pressure = Pressure()
+        self.allocatable = allocatable(machine, self.settings)
+        in_memory = options.runtime == "docker"  # a simulated container reads nothing: no mounts for it
+        self.volumes = VolumeManager(
+            self.pods_folder, objects=self.objects, tokens=self.tokens, runtime=runtime, memory=in_memory
+        )
+        self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
+        self.images = ImageManager(
+            runtime, self.clock, serial=options.serialize_image_pulls, parallel=options.max_parallel_image_pulls
+        )
+        self.http = probe_client()
+        self._serving_context: ssl.SSLContext | None = None
+        self._build_pods(options)
+        self._build_upkeep()
+
+    def _build_pods(self, options: Options) -> None:
+        clock, runtime = self.clock, self.runtime
+        node = NodeFacts(
+            name=self.settings.name,
+            ip=self.settings.ip,
+            cluster_domain=options.cluster_domain,
+            memory=self.machine.memory,
+            seccomp_profiles=Path(options.seccomp_profile_root or self.root / "seccomp"),
+            pids_limit=max(0, options.pod_max_pids),
+        )
+        services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
+        hooks = HookRunner(runtime, clock, self.http)
+        starter = ContainerStarter(
+            runtime=runtime,
+            images=self.images,
+            objects=self.objects,
+            services=services,
+            recorder=self.recorder,
+            hooks=hooks,
+            node=node,
+            dns=ClusterDns(tuple(options.cluster_dns), options.cluster_domain, Path(options.resolv_conf)),
+            pods_folder=self.pods_folder,
+        )
+        starter.allocatable = self.allocatable
+        exits = Exits()
+        self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
+        self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
+        kit = Kit(
+            runtime=runtime,
+            starter=starter,
+            killer=Killer(runtime, hooks, self.recorder, clock, exits, self.settings.ip),
+            exits=exits,
+            volumes=self.volumes,
+            probes=ProbeManager(Prober(runtime, self.http), self.recorder, clock),
+            recorder=self.recorder,
+            clock=clock,
+            node=node,
+            pods_folder=self.pods_folder,
+            publish=self.reporter.publish if self.reporter else _publish_nothing,
+            finish=self.reporter.finish if self.reporter else _finish_nothing,
+            release=self._release,
+        )
+        self.kit = kit
+        self.static: StaticPods | None = None
+        self.pods = PodManager(kit, self._admit, self._sources_ready)
+        if options.pod_manifest_path:
+            folder = Path(options.pod_manifest_path)
+            self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
+        self.mirrors = MirrorPods(self.client, self.static, clock) if self.client and self.static else None
+        self.registrar = (
+            NodeRegistrar(
+                self.client,
+                runtime,
+                self.settings,
+                self.machine,
+                clock,
+                self.recorder,
+                pressure=lambda: self.pressure,
+                problem=lambda: self.pods.runtime_error,
+            )
+            if self.client
+            else None
+        )
+
+    def _build_upkeep(self) -> None:
+        """Eviction and image garbage collection. Raises StartError."""
+        options, node = self.options, {"kind": "Node", "name": self.settings.name, "uid": self.settings.name}
+        policy = GcPolicy(
+            options.image_gc_high_threshold,
+            options.image_gc_low_threshold,
+            timedelta(seconds=options.minimum_image_ttl_duration),
+        )
+        self.collector = ImageCollector(
+            self.runtime, self.recorder, self.clock, policy, used=self.images.used, node=node, folder=str(self.root)
+        )
+        try:
+            thresholds = parse_thresholds(options.eviction_hard)
+        except ValueError as err:
+            raise StartError(f"--eviction-hard: {err}") from err
+        self.evictions = EvictionManager(
+            self.pods,
+            self.runtime,
+            self.recorder,
+            self.clock,
+            thresholds,
+            self.pods_folder,
+            changed=self._set_pressure,
+            free_disk=self.collector.collect,
+        )
+
+    def _set_pressure(self, pressure: Pressure) -> None:
+        self.pressure = pressure
+
+    def _build_server(self) -> HttpServer:
+        """Raises StartError."""
+        options = self.options
+        gate = Gate(
+            self.client,
+            self.settings.name,
+            self.clock,
+            anonymous=options.anonymous_auth,
+            tokens=options.authentication_token_webhook,
+            always_allow=options.authorization_mode == "AlwaysAllow",
+        )
+        api = KubeletApi(
+            self.pods,
+            self.runtime,
+            gate,
+            self.clock,
+            node_name=self.settings.name,
+            configuration={"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1"}
+            | options.model_dump(mode="json"),
+        )
+        try:
+            certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
+            if not options.tls_cert_file or not options.tls_private_key_file:
+                folder = Path(options.cert_dir or self.root / "pki")
+                certificate, key = self_signed(folder, self.settings.name, self.settings.ip)
+            self._serving_context = context = server_context(certificate, key, options.client_ca_file)
+        except (OSError, ValueError) as err:
+            raise StartError(f"cannot use the server's certificate: {err}") from err
+        return HttpServer(api.handle, context)
+
+    # --- glue ----------------------------------------------------------------------------------------------------
+
+    def _object_changed(self, uid: str) -> None:
+        self.pods.refresh(uid)
+
+    def _mirror_changed(self, mirror: Object) -> None:
+        """The static pod behind it tells its status to the new mirror."""
+        pod = self.static.find(namespace_of(mirror), name_of(mirror)) if self.static else None
+        if pod is not None and (worker := self.pods.worker(uid_of(pod))) is not None:
+            worker.wake()
+
+    def _release(self, uid: str) -> None:
+        if isinstance(self.objects, ApiObjects):
+            self.objects.release(uid)
+        self.tokens.release(uid)
+
+    def _latest(self, pod: Object) -> Object | None:
+        """The API's newest version of a pod: its own, or a static pod's mirror."""
+        return self.api_pods.latest(pod) if self.api_pods else None
+
+    def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
+        node = self.registrar.node if self.registrar else new_node(self.settings, self.machine)
+        refusal = admit_under_pressure(pod, self.pressure) or admit(pod, others, node, self.allocatable)
+        return (refusal[0], refusal_message(refusal[1])) if refusal else None
+
+    def _sources_ready(self) -> bool:
+        api = self.api_pods is None or self.api_pods.synced
+        return api and (self.static is None or self.static.scanned)
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled; containers go on running. Raises StartError when it cannot start."""
+        try:
+            await self.runtime.start()
+        except RuntimeFailure as err:
+            raise StartError(
+                f"cannot use the container engine: {err}; install and start Docker, or set DOCKER_HOST"
+            ) from err
+        server: HttpServer | None = None
+        try:
+            await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
+            await self.runtime.pods()
+            server = await self._serve()
+            async with asyncio.TaskGroup() as group:
+                self._start_tasks(group)
+        finally:
+            if server is not None:
+                await server.stop()
+            await self.pods.close()
+            await self.http.aclose()
+            await self.runtime.close()
+
+    async def _serve(self) -> HttpServer | None:
+        if not self.options.port:
+            return None
+        server = await asyncio.to_thread(self._build_server)
+        try:
+            await server.start(self.options.address, self.options.port)
+        except OSError as err:
+            raise StartError(f"cannot listen on {self.options.address}:{self.options.port}: {err.strerror}") from err
+        return server
+
+    def _start_tasks(self, group: asyncio.TaskGroup) -> None:
+        group.create_task(self.pods.follow_runtime(), name="runtime events")
+        if self.static is not None:
+            group.create_task(self.static.run(), name="static pods")
+        if self.client is not None:
+            group.create_task(self._run_with_api(group), name="api")
+        group.create_task(self.pods.relist(), name="relist")
+        if self.options.runtime == "docker":
+            group.create_task(self.evictions.run(), name="eviction")
+            group.create_task(self.collector.run(), name="image collector")
+
+    async def _run_with_api(self, group: asyncio.TaskGroup) -> None:
+        assert self.registrar and self.informers and self.api_pods and self._events  # all made with the client
+        group.create_task(self._events.run(), name="events")
+        group.create_task(self.informers.run(), name="informers")
+        await self.registrar.register()
+        group.create_task(self.registrar.keep_lease(), name="lease")
+        group.create_task(self.registrar.keep_status(), name="node status")
+        self.api_pods.follow(self.pods.put, self.pods.drop)
+        self.api_pods.follow_mirrors(self._mirror_changed)
+        group.create_task(self.api_pods.run(), name="pods")
+        if self.mirrors is not None:
+            group.create_task(self.mirrors.run(self.api_pods), name="mirror pods")
+        group.create_task(self._refresh_tokens(), name="tokens")
+        for manager in self._certificates():
+            group.create_task(manager.run(), name="certificate")
+
+    def _certificates(self) -> Iterator[CertificateManager]:
+        """Those that the API server signs for us: the client's after a bootstrap, the server's where it is asked for."""
+        if self.client is None:
+            return
+        folder, name = Path(self.options.cert_dir or self.root / "pki"), self.settings.name
+        own = CertificateFile(folder, "kubelet-client")
+        if self.options.rotate_certificates and self.options.bootstrap_kubeconfig and own.current.exists():
+            yield CertificateManager(self.client, self.clock, own, node_name=name, changed=self._restart)
+        if self.options.rotate_server_certificates and self._serving_context is not None:
+            file = CertificateFile(folder, "kubelet-server")
+
+            async def serve_it() -> None:
+                assert self._serving_context is not None  # made before any certificate is asked for
+                self._serving_context.load_cert_chain(file.current)
+
+            names = (name, self.settings.ip)
+            yield CertificateManager(
+                self.client, self.clock, file, node_name=name, serving_names=names, changed=serve_it
+            )
+
+    async def _restart(self) -> None:
+        """A new client certificate holds for new connections only: begin anew, which touches no container."""
+        raise RestartWanted("the client certificate was renewed")
+
+    async def _refresh_tokens(self) -> None:
+        while True:
+            await self.clock.sleep(_TOKEN_CHECK_SECONDS)
+            for uid in self.tokens.stale_pods():
+                self.pods.refresh(uid)
+
+
+def _publish_nothing(pod: Object, status: Object) -> None:
+    """Without an API server a pod's status is told to nobody."""
+    log.debug("Pod %s is %s", (pod.get("metadata") or {}).get("name"), status.get("phase"))
+
+
+async def _finish_nothing(pod: Object, status: Object) -> None:
+    _publish_nothing(pod, status)
+
+
+async def make_kubelet(options: Options, client: Client | None) -> Kubelet:
+    """A kubelet for this machine. Raises StartError."""
+    root = Path(options.root_dir)
+    try:
+        await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
+    except OSError as err:
+        raise StartError(f"cannot use --root-dir={root}: {err.strerror}") from err
+    machine = await asyncio.to_thread(read_machine, root)
+    clock = SystemClock()
+    settings = node_settings(options, machine, own_address())
+    return Kubelet(options, client, make_runtime(options, settings.name, clock), machine, clock)

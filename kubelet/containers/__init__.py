@@ -1,0 +1,1 @@
+"""From a container of a pod spec to what the runtime is asked for."""

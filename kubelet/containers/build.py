@@ -1,0 +1,144 @@
+"""Pod spec to runtime specs: sandboxes and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubelet.containers.env import ConfigError
+from kubelet.containers.expand import expand
+from kubelet.containers.files import container_hostname
+from kubelet.containers.resources import container_resources
+from kubelet.containers.security import container_security
+from kubelet.pods import spec as podspec
+from kubelet.runtime.protocol import ContainerSpec, ImageRecord, Mount, PodRecord, PortMapping, SandboxSpec
+from kubeling.api.meta import Object
+
+_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What of the node enters a container."""
+
+    name: str
+    ip: str
+    cluster_domain: str
+    memory: int
+    seccomp_profiles: Path
+    pids_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePath:
+    """A volume where the kubelet has prepared it."""
+
+    path: str
+    read_only: bool = False
+
+
+def sandbox_spec(pod: Object, attempt: int, node: NodeFacts) -> SandboxSpec:
+    spec = podspec.spec_of(pod)
+    context = spec.get("securityContext") or {}
+    ports = tuple(
+        PortMapping(p["containerPort"], p["hostPort"], p.get("protocol") or "TCP", p.get("hostIP") or "")
+        for c in [*podspec.containers(pod), *podspec.init_containers(pod)]
+        for p in c.get("ports") or ()
+        if p.get("hostPort")
+    )
+    return SandboxSpec(
+        pod=podspec.ref_of(pod),
+        attempt=attempt,
+        hostname=container_hostname(pod, node.cluster_domain, node.name),
+        host_network=bool(spec.get("hostNetwork")),
+        host_pid=bool(spec.get("hostPID")),
+        host_ipc=bool(spec.get("hostIPC")),
+        ports=ports,
+        sysctls={s["name"]: s.get("value", "") for s in context.get("sysctls") or ()},
+    )
+
+
+def container_mounts(
+    container: Mapping[str, Any], volumes: Mapping[str, VolumePath], variables: Mapping[str, str]
+) -> list[tuple[Mount, str]]:
+    """Bind mounts with the sub path each asks for (empty for the volume's root). Raises ConfigError."""
+    result = []
+    for mount in container.get("volumeMounts") or ():
+        volume = volumes.get(mount["name"])
+        if volume is None:
+            raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
+        if mount.get("recursiveReadOnly") == "Enabled":
+            raise ConfigError(
+                f'failed to resolve recursive read-only mode: volume "{mount["name"]}" requested recursive read-only mode, '
+                "but it is not supported by the runtime"
+            )
+        sub_path = mount.get("subPath") or ""
+        if template := mount.get("subPathExpr"):
+            sub_path = _sub_path(template, variables)
+        target = mount["mountPath"]
+        read_only = bool(mount.get("readOnly")) or volume.read_only
+        propagation = _PROPAGATION.get(mount.get("mountPropagation") or "", "rprivate")
+        target = target if target.startswith("/") else "/" + target
+        result.append((Mount(volume.path, target, read_only, propagation), sub_path))
+    return result
+
+
+def _sub_path(template: str, variables: Mapping[str, str]) -> str:
+    def missing(name: str) -> str:
+        raise ConfigError(f"missing value for {name!r}")
+
+    path = expand(template, variables, missing)
+    if path.startswith("/"):
+        raise ConfigError(f"subPath expression {template!r} expands to an absolute path")
+    if ".." in path.split("/"):
+        raise ConfigError(f"must not contain '..' : subPath {path!r}")
+    return path
+
+
+def container_spec(
+    pod: Object,
+    container: Object,
+    attempt: int,
+    *,
+    node: NodeFacts,
+    image: ImageRecord,
+    variables: Mapping[str, str],
+    mounts: Sequence[Mount],
+    observed: PodRecord,
+) -> ContainerSpec:
+    """The runtime's spec of one container. Raises ConfigError."""
+    spec = podspec.spec_of(pod)
+
+    def expanded(field: str) -> tuple[str, ...] | None:
+        words = container.get(field)
+        return tuple(expand(w, variables) for w in words) if words else None
+
+    command, args = expanded("command"), expanded("args")
+    if command is not None and args is None:
+        args = ()
+    target = observed.latest(container["targetContainerName"]) if container.get("targetContainerName") else None
+    return ContainerSpec(
+        pod=podspec.ref_of(pod),
+        name=container["name"],
+        attempt=attempt,
+        image=container["image"],
+        command=command,
+        args=args,
+        env=tuple(variables.items()),
+        working_dir=container.get("workingDir") or "",
+        mounts=tuple(mounts),
+        resources=container_resources(pod, container, node_memory=node.memory, pids=node.pids_limit),
+        security=container_security(pod, container, image, node.seccomp_profiles),
+        spec_hash=podspec.spec_hash(container),
+        stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
+        tty=bool(container.get("tty")),
+        share_pid=bool(spec.get("shareProcessNamespace")),
+        host_pid=bool(spec.get("hostPID")),
+        host_ipc=bool(spec.get("hostIPC")),
+        host_network=bool(spec.get("hostNetwork")),
+        pid_of=target.id if target else "",
+        stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
+    )

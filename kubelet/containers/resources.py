@@ -1,0 +1,58 @@
+"""Requests and limits as cgroup settings and OOM scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubelet.pods import spec as podspec
+from kubelet.pods.qos import BEST_EFFORT, GUARANTEED, qos_class
+from kubelet.runtime.protocol import Resources
+from kubeling.api import quantity
+from kubeling.api.meta import Object
+
+_MIN_SHARES, _MAX_SHARES = 2, 262144
+_PERIOD, _MIN_QUOTA = 100_000, 1000
+_GUARANTEED_SCORE, _BEST_EFFORT_SCORE = -997, 1000
+
+
+def cpu_shares(milli: int) -> int:
+    """1024 shares a CPU."""
+    return max(_MIN_SHARES, min(_MAX_SHARES, milli * 1024 // 1000)) if milli else _MIN_SHARES
+
+
+def cpu_quota(milli: int) -> int:
+    """Microseconds of each 100 ms; 0 without a limit."""
+    return max(_MIN_QUOTA, milli * _PERIOD // 1000) if milli else 0
+
+
+def _amount(resources: Mapping[str, Any], kind: str, name: str) -> quantity.Quantity:
+    return quantity.parse((resources.get(kind) or {}).get(name) or "0")
+
+
+def container_resources(pod: Object, container: Mapping[str, Any], *, node_memory: int, pids: int = 0) -> Resources:
+    """What a container's cgroup gets; ``node_memory`` in bytes weighs the OOM score. A limit stands in for a missing request."""
+    own = container.get("resources") or {}
+    requests = own.get("requests") or {}
+    request = own if "cpu" in requests else {"requests": own.get("limits") or {}}
+    cpu_limit = _amount(own, "limits", "cpu").milli()
+    return Resources(
+        cpu_shares=cpu_shares(_amount(request, "requests", "cpu").milli()),
+        cpu_quota=cpu_quota(cpu_limit),
+        cpu_period=_PERIOD if cpu_limit else 0,
+        memory=_amount(own, "limits", "memory").integer(),
+        pids=pids,
+        oom_score_adj=oom_score(pod, container, node_memory),
+    )
+
+
+def oom_score(pod: Object, container: Mapping[str, Any], node_memory: int) -> int:
+    """-997 for Guaranteed and critical pods, 1000 for BestEffort, between by the share of memory requested (pkg/kubelet/qos)."""
+    qos = qos_class(pod)
+    if qos == GUARANTEED or podspec.is_critical(pod):
+        return _GUARANTEED_SCORE
+    if qos == BEST_EFFORT:
+        return _BEST_EFFORT_SCORE
+    request = _amount(container.get("resources") or {}, "requests", "memory").integer()
+    score = 1000 - 1000 * request // max(1, node_memory)
+    return max(1000 + _GUARANTEED_SCORE, min(score, _BEST_EFFORT_SCORE - 1))

@@ -1,0 +1,102 @@
+"""Security contexts: the container's own fields win over the pod's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kubelet.containers.env import ConfigError
+from kubelet.pods import spec as podspec
+from kubelet.runtime.protocol import ImageRecord, Security
+from kubeling.api.meta import Object, annotations_of
+
+_APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def _effective(pod: Object, container: Mapping[str, Any], field: str) -> Any:
+    own = (container.get("securityContext") or {}).get(field)
+    return own if own is not None else (podspec.spec_of(pod).get("securityContext") or {}).get(field)
+
+
+def check_non_root(pod: Object, container: Mapping[str, Any], image: ImageRecord) -> None:
+    """``runAsNonRoot`` against what the container would run as. Raises ConfigError with upstream's message."""
+    if not _effective(pod, container, "runAsNonRoot"):
+        return
+    user = _effective(pod, container, "runAsUser")
+    where = f'(pod: "{podspec.format_pod(pod)}", container: {container["name"]})'
+    if user is not None:
+        if user == 0:
+            raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
+        return
+    name = image.user.split(":")[0]
+    if name in ("", "0"):
+        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
+    if not name.isdigit():
+        raise ConfigError(
+            f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root {where}"
+        )
+
+
+def _user(pod: Object, container: Mapping[str, Any], image: ImageRecord) -> str:
+    user, group = _effective(pod, container, "runAsUser"), _effective(pod, container, "runAsGroup")
+    if user is None and group is None:
+        return ""
+    name = str(user) if user is not None else image.user.split(":")[0] or "0"
+    return f"{name}:{group}" if group is not None else name
+
+
+def _seccomp(pod: Object, container: Mapping[str, Any], profiles: Path) -> str:
+    profile = _effective(pod, container, "seccompProfile") or {}
+    kind = profile.get("type", "Unconfined")
+    if kind == "RuntimeDefault":
+        return ""
+    if kind == "Localhost":
+        path = profiles / str(profile.get("localhostProfile", ""))
+        try:
+            return path.read_text()
+        except OSError as err:
+            raise ConfigError(f"cannot load seccomp profile {str(path)!r}: {err.strerror}") from err
+    return "unconfined"
+
+
+def _apparmor(pod: Object, container: Mapping[str, Any]) -> str:
+    profile = _effective(pod, container, "appArmorProfile")
+    if profile is None:
+        text: str = annotations_of(pod).get(_APPARMOR_ANNOTATION + container["name"], "")
+        return text.removeprefix("localhost/") if text not in ("", "runtime/default") else ""
+    known: dict[str, str] = {"Unconfined": "unconfined", "Localhost": profile.get("localhostProfile", "")}
+    return known.get(profile.get("type", ""), "")
+
+
+def supplemental_groups(pod: Object) -> tuple[int, ...]:
+    """``supplementalGroups`` and ``fsGroup``."""
+    context = podspec.spec_of(pod).get("securityContext") or {}
+    groups = list(context.get("supplementalGroups") or ())
+    if context.get("fsGroup") is not None:
+        groups.append(context["fsGroup"])
+    return tuple(dict.fromkeys(groups))
+
+
+def _capabilities(names: Any) -> tuple[str, ...]:
+    return tuple(str(n).upper() for n in names or ())
+
+
+def container_security(pod: Object, container: Mapping[str, Any], image: ImageRecord, profiles: Path) -> Security:
+    """What the runtime is told; ``profiles`` is the folder of Localhost seccomp profiles. Raises ConfigError."""
+    check_non_root(pod, container, image)
+    context = container.get("securityContext") or {}
+    capabilities = context.get("capabilities") or {}
+    escalation = context.get("allowPrivilegeEscalation")
+    return Security(
+        user=_user(pod, container, image),
+        groups=supplemental_groups(pod),
+        privileged=bool(context.get("privileged")),
+        read_only_root=bool(context.get("readOnlyRootFilesystem")),
+        no_new_privileges=escalation is False,
+        cap_add=_capabilities(capabilities.get("add")),
+        cap_drop=_capabilities(capabilities.get("drop")),
+        seccomp=_seccomp(pod, container, profiles),
+        apparmor=_apparmor(pod, container),
+        unmasked_proc=context.get("procMount") == "Unmasked",
+    )

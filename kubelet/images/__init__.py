@@ -1,0 +1,1 @@
+"""Images: pulling by policy with back-off and credentials, and garbage collection."""

@@ -1,0 +1,120 @@
+"""Image garbage collection: above the high threshold of the disk, images that nobody uses go, the longest unused first."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kubelet.pods.recorder import Recorder
+from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
+from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure
+from kubeling.api.meta import Object
+from kubeling.client.clock import Clock
+
+log = logging.getLogger(__name__)
+_PERIOD_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class GcPolicy:
+    """Thresholds in percent of the disk's capacity."""
+
+    high: int = 85
+    low: int = 80
+    minimum_age: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    capacity: int
+    available: int
+
+    @classmethod
+    def of(cls, folder: str) -> Disk:
+        """Raises OSError."""
+        found = os.statvfs(folder)
+        return cls(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
+
+def images_to_remove(
+    images: Iterable[ImageRecord],
+    in_use: set[str],
+    last_used: Mapping[str, float],
+    first_seen: Mapping[str, float],
+    disk: Disk,
+    policy: GcPolicy,
+    now: float,
+) -> list[ImageRecord]:
+    """Which images to remove to get below the low threshold; none while the disk is below the high one. Times are Unix time."""
+    if disk.capacity == 0 or 100 - disk.available * 100 // disk.capacity < policy.high:
+        return []
+    wanted = disk.capacity * (100 - policy.low) // 100 - disk.available
+    unused = [
+        i
+        for i in images
+        if i.id not in in_use
+        and PAUSE_IMAGE not in i.tags
+        and now - first_seen.get(i.id, now) >= policy.minimum_age.total_seconds()
+    ]
+    chosen: list[ImageRecord] = []
+    for image in sorted(unused, key=lambda i: (last_used.get(i.id, 0.0), first_seen.get(i.id, 0.0))):
+        if wanted <= 0:
+            break
+        chosen.append(image)
+        wanted -= image.size
+    return chosen
+
+
+class ImageCollector:
+    """``used`` is when each image was last used; ``node`` is the reference for events.."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        recorder: Recorder,
+        clock: Clock,
+        policy: GcPolicy,
+        *,
+        used: Mapping[str, float],
+        node: Object,
+        folder: str,
+    ) -> None:
+        self._runtime, self._recorder, self._clock, self._policy = runtime, recorder, clock, policy
+        self._used, self._node, self._folder = used, node, folder
+        self._first_seen: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Looks every five minutes."""
+        while True:
+            await self._clock.sleep(_PERIOD_SECONDS)
+            try:
+                await self.collect()
+            except (RuntimeFailure, OSError) as err:
+                log.warning("Image garbage collection: %s", err)
+
+    async def collect(self) -> int:
+        """Removes what is to be removed; answers the bytes freed. Raises RuntimeFailure and OSError."""
+        images = await self._runtime.images()
+        now = self._clock.now().timestamp()
+        self._first_seen = {i.id: self._first_seen.get(i.id, now) for i in images}
+        in_use = {c.image_id for pod in (await self._runtime.pods()).values() for c in pod.containers}
+        disk = Disk.of(self._folder)
+        freed = 0
+        for image in images_to_remove(images, in_use, self._used, self._first_seen, disk, self._policy, now):
+            try:
+                await self._runtime.remove_image(image.id)
+                freed += image.size
+            except RuntimeFailure as err:  # used by a container that is not ours
+                log.debug("Image %s stays: %s", image.id, err)
+        used = 100 - disk.available * 100 // max(1, disk.capacity)
+        wanted = disk.capacity * (100 - self._policy.low) // 100 - disk.available
+        if used >= self._policy.high and freed < wanted:
+            text = (
+                f"Failed to garbage collect required amount of images. Attempted to free {wanted} bytes, "
+                f"but only found {freed} bytes eligible to free."
+            )
+            self._recorder.event(self._node, "Warning", "FreeDiskSpaceFailed", text)
+        return freed

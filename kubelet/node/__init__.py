@@ -1,0 +1,1 @@
+"""The node: its registration, status, lease, admission and certificates."""

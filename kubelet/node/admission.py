@@ -1,0 +1,89 @@
+"""Whether a pod that was bound to this node may run here (pkg/kubelet/lifecycle/predicate.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kubelet.node.affinity import matches_node
+from kubelet.node.status import Pressure
+from kubelet.pods import spec as podspec
+from kubelet.pods.qos import BEST_EFFORT, qos_class
+from kubelet.pods.requests import pod_requests
+from kubeling.api import quantity
+from kubeling.api.meta import Object, labels_of
+
+Refusal = tuple[str, str]
+
+
+def admit_under_pressure(pod: Object, pressure: Pressure) -> Refusal | None:
+    """While memory is short, only pods with requests are taken; while disk or PIDs are, only critical ones."""
+    if podspec.is_critical(pod) or pressure == Pressure():
+        return None
+    if pressure == Pressure(memory=True) and qos_class(pod) != BEST_EFFORT:
+        return None
+    named = (("MemoryPressure", pressure.memory), ("DiskPressure", pressure.disk), ("PIDPressure", pressure.pid))
+    conditions = " ".join(name for name, holds in named if holds)
+    return "Evicted", f"The node had condition: [{conditions}]. "
+
+
+def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapping[str, str]) -> Refusal | None:
+    """A reason and a message with upstream's words, or None. Critical pods are always admitted."""
+    spec = podspec.spec_of(pod)
+    system = (spec.get("os") or {}).get("name")
+    if system and system != "linux":
+        return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    running = [p for p in others if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    if labels_of(node) and not podspec.is_static(pod) and not matches_node(pod, node):
+        return "NodeAffinity", "Predicate NodeAffinity failed"
+    if _port_taken(pod, running):
+        return "NodePorts", "Predicate NodePorts failed"
+    return None if podspec.is_critical(pod) else _resources(pod, running, allocatable)
+
+
+def _host_ports(pod: Object) -> set[tuple[str, str, int]]:
+    return {
+        (p.get("hostIP") or "0.0.0.0", p.get("protocol") or "TCP", p["hostPort"])
+        for c in [*podspec.containers(pod), *filter(podspec.is_sidecar, podspec.init_containers(pod))]
+        for p in c.get("ports") or ()
+        if p.get("hostPort")
+    }
+
+
+def _port_taken(pod: Object, running: Iterable[Object]) -> bool:
+    taken = [port for other in running for port in _host_ports(other)]
+    return any(
+        protocol == other_protocol and port == other_port and (ip == other_ip or "0.0.0.0" in (ip, other_ip))
+        for ip, protocol, port in _host_ports(pod)
+        for other_ip, other_protocol, other_port in taken
+    )
+
+
+def _shown(name: str, amount: quantity.Quantity) -> int:
+    return amount.milli() if name == "cpu" else amount.integer()
+
+
+def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+    capacity = {k: quantity.parse(v) for k, v in allocatable.items()}
+    pods = capacity.get("pods", quantity.ZERO).integer()
+    if len(running) + 1 > pods:
+        return _out_of("pods", 1, len(running), pods)
+    used: dict[str, quantity.Quantity] = {}
+    for other in running:
+        for name, amount in pod_requests(other).items():
+            used[name] = used.get(name, quantity.ZERO) + amount
+    for name, amount in pod_requests(pod).items():
+        total = capacity.get(name, quantity.ZERO)
+        taken = used.get(name, quantity.ZERO)
+        if amount.value and amount.value + taken.value > total.value:
+            return _out_of(name, _shown(name, amount), _shown(name, taken), _shown(name, total))
+    return None
+
+
+def _out_of(name: str, requested: int, used: int, capacity: int) -> Refusal:
+    message = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
+    return f"OutOf{name}", message
+
+
+def refusal_message(message: str) -> str:
+    """As the pod's status shows it."""
+    return f"Pod was rejected: {message}"

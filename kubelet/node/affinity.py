@@ -1,0 +1,51 @@
+"""Node selectors and required node affinity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubelet.pods import spec as podspec
+from kubeling.api.meta import Object, labels_of, name_of
+
+
+def matches_node(pod: Object, node: Object) -> bool:
+    """Whether the pod's nodeSelector and its required node affinity take this node."""
+    spec, labels = podspec.spec_of(pod), labels_of(node)
+    if any(labels.get(k) != v for k, v in (spec.get("nodeSelector") or {}).items()):
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return True
+    return any(_term(term, node) for term in required.get("nodeSelectorTerms") or ())
+
+
+def _term(term: Mapping[str, Any], node: Object) -> bool:
+    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not fields:
+        return False
+    return all(_holds(e, labels_of(node)) for e in expressions) and all(
+        _holds(f, {"metadata.name": name_of(node)}) for f in fields
+    )
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = expression["key"], expression.get("values") or []
+    value = labels.get(key)
+    match expression.get("operator"):
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt" as operator:
+            try:
+                number, bound = int(value or ""), int(values[0])
+            except ValueError:
+                return False
+            return number > bound if operator == "Gt" else number < bound
+    return False

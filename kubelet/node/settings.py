@@ -1,0 +1,49 @@
+"""From options to node settings."""
+
+from __future__ import annotations
+
+import socket
+
+from kubelet.node.machine import Machine
+from kubelet.node.status import NodeSettings
+from kubelet.options import Options
+from kubeling.api import quantity
+from kubeling.api.meta import Object
+from kubeling.client.errors import StartError
+
+
+def parse_taint(text: str) -> Object:
+    """``key=value:effect`` or ``key:effect``. Raises StartError."""
+    head, colon, effect = text.rpartition(":")
+    if not colon or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise StartError(f"invalid taint {text!r} in --register-with-taints: want key=value:effect")
+    key, _, value = head.partition("=")
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})
+
+
+def _sum(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
+    return left | {k: str(quantity.parse(left.get(k, "0")) + quantity.parse(v)) for k, v in right.items()}
+
+
+def node_settings(options: Options, machine: Machine, address: str) -> NodeSettings:
+    """``address`` stands in for --node-ip. Raises StartError for values that cannot be used."""
+    taints = [parse_taint(t) for t in options.register_with_taints]
+    if not options.register_schedulable:
+        taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
+    version = options.kubernetes_version
+    try:
+        reserved = _sum(dict(options.system_reserved), dict(options.kube_reserved))
+    except quantity.QuantityError as err:
+        raise StartError(f"--system-reserved or --kube-reserved: {err}") from err
+    return NodeSettings(
+        name=(options.hostname_override or socket.gethostname()).lower(),
+        ip=options.node_ip or address,
+        port=options.port,
+        labels=dict(options.node_labels),
+        taints=tuple(taints),
+        max_pods=options.max_pods,
+        version="v" + (version if version.count(".") > 1 else version + ".0"),
+        reserved=reserved,
+        provider_id=options.provider_id,
+        unschedulable=not options.register_schedulable,
+    )

@@ -1,0 +1,72 @@
+"""The kubelet's flags: upstream's names; what is ours says so."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kubeling.client.flags import CommonOptions, Seconds, StringMap, Strings
+
+
+class Options(CommonOptions):
+    """Runs a node's pods on a container engine."""
+
+    hostname_override: str = Field("", description="the node's name instead of the machine's")
+    node_ip: str = Field("", description="the node's address")
+    address: str = Field("0.0.0.0", description="address that the server listens on")
+    port: int = Field(10250, ge=0, le=65535, description="port of the server; 0 turns it off")
+    cluster_dns: Strings = Field(default_factory=list, description="addresses of the cluster's DNS servers")
+    cluster_domain: str = Field("cluster.local", description="domain of the cluster")
+    resolv_conf: str = Field("/etc/resolv.conf", description="resolver configuration that pods' is made from")
+    root_dir: str = Field("/var/lib/kubelet", description="folder of the kubelet's files")
+    cert_dir: str = Field("", description="folder of certificates that the kubelet gets itself; default ROOT/pki")
+    pod_manifest_path: str = Field("", description="folder (or file) of static pods' manifests")
+    tls_cert_file: str = Field("", description="certificate of the server; made and signed by itself when missing")
+    tls_private_key_file: str = Field("", description="key of that certificate")
+    client_ca_file: str = Field("", description="CA of client certificates that the server takes")
+    anonymous_auth: bool = Field(False, description="let requests without credentials be authorized as anonymous")
+    authentication_token_webhook: bool = Field(True, description="let the API server check bearer tokens")
+    authorization_mode: Literal["Webhook", "AlwaysAllow"] = Field("Webhook", description="who decides on requests")
+    bootstrap_kubeconfig: str = Field("", description="kubeconfig to get a client certificate with")
+    rotate_certificates: bool = Field(True, description="renew the client certificate before it expires")
+    rotate_server_certificates: bool = Field(False, description="get the server's certificate from the API server")
+    node_labels: StringMap = Field(default_factory=dict, description="labels to register the node with")
+    register_with_taints: Strings = Field(
+        default_factory=list, description="taints (key=value:effect) to register with"
+    )
+    register_schedulable: bool = Field(True, description="register the node as schedulable")
+    provider_id: str = Field("", description="the node's providerID")
+    max_pods: int = Field(110, ge=0, description="number of pods that fit on the node")
+    pod_max_pids: int = Field(-1, description="most processes of a container; -1 for no limit")
+    system_reserved: StringMap = Field(default_factory=dict, description="resources kept from pods (cpu=200m,...)")
+    kube_reserved: StringMap = Field(default_factory=dict, description="resources kept from pods for Kubernetes itself")
+    serialize_image_pulls: bool = Field(True, description="pull one image at a time")
+    max_parallel_image_pulls: int = Field(0, description="most pulls at a time; 0 for no limit")
+    image_gc_high_threshold: int = Field(85, ge=0, le=100, description="percent of disk at which images are removed")
+    image_gc_low_threshold: int = Field(80, ge=0, le=100, description="percent of disk at which that stops")
+    minimum_image_ttl_duration: Seconds = Field(120.0, description="images younger than this stay")
+    eviction_hard: str = Field(
+        "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%", description="hard eviction thresholds"
+    )
+    seccomp_profile_root: str = Field("", description="folder of Localhost seccomp profiles; default ROOT/seccomp")
+    runtime: Literal["docker", "simulated"] = Field("docker", description="ours: what runs containers")
+    cluster_name: str = Field("dev", description="ours: cluster that containers are labelled with")
+    pod_network: str = Field("", description="ours: Docker network of pods; default kubeling-CLUSTER")
+    pod_cidr: str = Field("", description="addresses of that network when it is made")
+    kubernetes_version: str = Field("1.36", description="ours: the version that the node presents")
+
+
+IGNORED = {
+    name: "not needed here"
+    for name in (
+        "cgroup-driver", "container-runtime-endpoint", "image-service-endpoint", "fail-swap-on", "cgroup-root",
+        "cgroups-per-qos", "enforce-node-allocatable", "feature-gates", "cloud-provider", "config",
+        "pod-infra-container-image", "runtime-cgroups", "volume-plugin-dir", "kubelet-cgroups", "healthz-interval",
+    )
+} | {
+    "register-node": "the node is always registered",
+} | {
+    name: "the kubelet does not hear of shutdowns: drain the node first"
+    for name in ("shutdown-grace-period", "shutdown-grace-period-critical-pods")
+}  # fmt: skip

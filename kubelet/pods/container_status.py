@@ -1,0 +1,148 @@
+"""One entry of ``containerStatuses``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kubelet.pods import spec as podspec
+from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, State
+from kubeling.api.meta import Object, rfc3339
+
+if TYPE_CHECKING:
+    from kubelet.pods.status import Facts
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+START_ERROR_CODE = 128
+LOST = "The container could not be located when the pod was deleted.  The container used to be Running"
+
+
+def container_status(
+    pod: Object, container: Object, observed: PodRecord, facts: Facts, *, init: bool = False
+) -> Object:
+    """The status of one container of any role."""
+    name = container["name"]
+    record, previous = observed.latest(name), observed.previous(name)
+    old = podspec.status_named(pod, name)
+    if record is None and old and (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return dict(old)  # the pod has ended and its containers are gone: what was said of them stays
+    waiting = facts.waiting.get(name)
+    ephemeral = container in podspec.ephemeral_containers(pod)
+    sidecar = init and podspec.is_sidecar(container)
+    status: Object = {"name": name, "state": {}, "lastState": {}, "ready": False, "restartCount": 0}
+    if record is None or record.state is State.CREATED:
+        default = {"reason": "PodInitializing" if podspec.init_containers(pod) and not init else "ContainerCreating"}
+        status["state"] = {"waiting": _waiting(waiting) if waiting else default}
+        last = previous if record else None
+        status["lastState"] = _ended(last, facts) if last else _lost(old)
+        status["restartCount"] = record.attempt if record else int(old.get("restartCount") or 0)
+    else:
+        status["state"] = _ended(record, facts) if record.state is State.EXITED else _running(record)
+        # what went wrong at a start that is not tried again is how the container ended, not what it waits for
+        if (
+            record.state is State.EXITED
+            and waiting
+            and podspec.should_restart(pod, container, _code(record), init=init)
+        ):
+            status["state"], status["lastState"] = {"waiting": _waiting(waiting)}, status["state"]
+        elif previous is not None:
+            status["lastState"] = _ended(previous, facts)
+        status["restartCount"] = record.attempt
+        status["containerID"] = f"docker://{record.id}"
+    running = record is not None and record.state is State.RUNNING
+    status["started"] = running and name in facts.started
+    if init and not sidecar:
+        status["ready"] = record is not None and record.state is State.EXITED and record.exit_code == 0
+        status["started"] = False
+    elif not ephemeral:
+        status["ready"] = running and name in facts.ready
+    else:
+        del status["started"]
+    status["image"], status["imageID"] = container.get("image", ""), ""
+    if record is not None and record.state is not State.CREATED:
+        status["image"] = record.image
+        status["imageID"] = image_id(record, facts.images)
+    return status | _details(container, running)
+
+
+def _code(record: ContainerRecord) -> int:
+    return START_ERROR_CODE if termination_reason(record) == "StartError" else record.exit_code or 0
+
+
+def _waiting(waiting: Any) -> Object:
+    return {"reason": waiting.reason} | ({"message": waiting.message} if waiting.message else {})
+
+
+def _running(record: ContainerRecord) -> Object:
+    return {"running": {"startedAt": rfc3339(record.started_at or record.created_at)}}
+
+
+def termination_reason(record: ContainerRecord) -> str:
+    """``OOMKilled``, ``StartError``, ``Completed`` or ``Error``."""
+    if record.error and record.started_at is None:
+        return "StartError"
+    if record.oom_killed:
+        return "OOMKilled"
+    return "Error" if record.exit_code else "Completed"
+
+
+def _ended(record: ContainerRecord, facts: Facts) -> Object:
+    reason = termination_reason(record)
+    failed = reason == "StartError"
+    ended: Object = {
+        "exitCode": START_ERROR_CODE if failed else record.exit_code,
+        "reason": reason,
+        "startedAt": rfc3339(record.started_at or _EPOCH),
+        "finishedAt": rfc3339(record.finished_at or record.created_at),
+        "containerID": f"docker://{record.id}",
+    }
+    message = record.error if failed else facts.messages.get(record.id, "")
+    if message:
+        ended["message"] = message
+    return {"terminated": ended}
+
+
+def _lost(old: Mapping[str, Any]) -> Object:
+    """The last state of a container that ran and that the engine no longer knows."""
+    if "running" in (old.get("state") or {}):
+        return {
+            "terminated": {
+                "exitCode": 137,
+                "reason": "ContainerStatusUnknown",
+                "message": LOST,
+                "startedAt": None,
+                "finishedAt": None,
+            }
+        }
+    last: Object = old.get("lastState") or {}
+    return last
+
+
+def image_id(record: ContainerRecord, images: Mapping[str, ImageRecord]) -> str:
+    """``docker-pullable://<digest>`` of an image that came from a registry, else ``docker://<id>``."""
+    image = images.get(record.image_id)
+    if image is not None and image.digests:
+        return f"docker-pullable://{image.digests[0]}"
+    return f"docker://{record.image_id}"
+
+
+def _details(container: Object, running: bool) -> Object:
+    """Resources in force and mounts."""
+    found: Object = {}
+    resources = container.get("resources") or {}
+    if running:
+        if requests := resources.get("requests"):
+            found["allocatedResources"] = dict(requests)
+        found["resources"] = {k: dict(v) for k, v in resources.items() if k in ("limits", "requests") and v}
+    mounts = [_mount(m) for m in container.get("volumeMounts") or ()]
+    if mounts:
+        found["volumeMounts"] = mounts
+    return found
+
+
+def _mount(mount: Object) -> Object:
+    found: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        found |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+    return found

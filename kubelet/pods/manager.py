@@ -1,0 +1,157 @@
+"""All pods of the node: a worker for each UID, fed by the sources, woken by the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from kubelet.pods import spec as podspec
+from kubelet.pods.kit import Kit
+from kubelet.pods.worker import PodWorker
+from kubelet.runtime.protocol import PodRecord, RuntimeFailure
+from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
+
+log = logging.getLogger(__name__)
+_RELIST_SECONDS = 10.0
+_SECOND_LOOK_SECONDS = 2.0
+_ORPHAN_GRACE = 1.0
+_RECONNECT_SECONDS = 1.0
+
+# why a pod may not run here, as (reason, message), or None
+Admit = Callable[[Object, list[Object]], tuple[str, str] | None]
+
+
+class PodManager:
+    """``admit`` judges a new pod against those that run already; ``ready`` tells whether all sources are known."""
+
+    def __init__(self, kit: Kit, admit: Admit, sources_ready: Callable[[], bool]) -> None:
+        self._kit, self._admit, self._sources_ready = kit, admit, sources_ready
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._orphans: set[str] = set()
+        self.runtime_error = ""
+
+    # --- sources -------------------------------------------------------------------------------------------------
+
+    def put(self, pod: Object) -> None:
+        """A pod is new or has changed."""
+        uid = uid_of(pod)
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+            return
+        worker = self._workers[uid] = PodWorker(pod, self._kit)
+        status = pod.get("status") or {}
+        if not is_deleting(pod) and status.get("phase") in (None, "", "Pending") and not status.get("startTime"):
+            others = [w.pod for u, w in self._workers.items() if u != uid and not w.ending]
+            if (refusal := self._admit(pod, others)) is not None:
+                self._kit.recorder.event(pod, "Warning", *refusal)
+                worker.fail(*refusal)
+        self._tasks[uid] = asyncio.create_task(self._run(worker), name=f"pod {podspec.format_pod(pod)}")
+
+    def drop(self, pod: Object) -> None:
+        """A pod has gone from its source."""
+        worker = self._workers.get(uid_of(pod))
+        if worker is not None:
+            worker.remove()
+
+    async def _run(self, worker: PodWorker) -> None:
+        uid = worker.ref.uid
+        try:
+            await worker.run()
+        except Exception:
+            log.exception("Pod %s", podspec.format_pod(worker.pod))
+            raise
+        finally:
+            self._workers.pop(uid, None)
+            self._tasks.pop(uid, None)
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def pods(self) -> list[Object]:
+        return [w.pod for w in self._workers.values()]
+
+    def active(self) -> Iterable[PodWorker]:
+        return [w for w in self._workers.values() if not w.ending]
+
+    def worker(self, uid: str) -> PodWorker | None:
+        return self._workers.get(uid)
+
+    def find(self, namespace: str, name: str) -> Object | None:
+        """The pod of that name; while two share it, the one that is not ending."""
+        found = [w for w in self._workers.values() if namespace_of(w.pod) == namespace and name_of(w.pod) == name]
+        return min(found, key=lambda w: w.ending).pod if found else None
+
+    def refresh(self, uid: str) -> None:
+        """Something that the pod's volumes show has changed."""
+        if (worker := self._workers.get(uid)) is not None:
+            worker.refresh_volumes()
+
+    # --- the runtime ---------------------------------------------------------------------------------------------
+
+    async def follow_runtime(self) -> None:
+        """Wakes workers at every event; connects again when the engine comes back."""
+        while True:
+            try:
+                async for event in self._kit.runtime.events():
+                    if event.action == "die":
+                        self._kit.exits.tell(event.container_id)
+                    if (worker := self._workers.get(event.pod_uid)) is not None:
+                        worker.wake()
+            except (RuntimeFailure, OSError) as err:
+                log.debug("Runtime events: %s", err)
+            await self._kit.clock.sleep(_RECONNECT_SECONDS)
+
+    async def relist(self) -> None:
+        """Every few seconds: catches what no event told, and ends containers that no pod wants."""
+        seen: dict[str, PodRecord] = {}
+        while True:
+            try:
+                current = await self._kit.runtime.pods()
+                self.runtime_error = ""
+            except RuntimeFailure as err:
+                self.runtime_error = str(err)
+                await self._kit.clock.sleep(_RECONNECT_SECONDS)
+                continue
+            for uid in {u for u in current.keys() | seen.keys() if current.get(u) != seen.get(u)}:
+                if (worker := self._workers.get(uid)) is not None:
+                    worker.wake()
+            seen = current
+            if self._sources_ready():
+                await self._collect_orphans(current)
+            await self._kit.clock.sleep(_SECOND_LOOK_SECONDS if self._orphans else _RELIST_SECONDS)
+
+    async def _collect_orphans(self, current: dict[str, PodRecord]) -> None:
+        """Ends containers of unknown pods that were there at two looks, then removes them and their folders."""
+        unknown = {uid for uid in current if uid not in self._workers}
+        unknown |= {uid for uid in await self._kit.volumes.leftovers() if uid not in self._workers}
+        await asyncio.gather(*(self._remove_safely(uid, current.get(uid)) for uid in unknown & self._orphans))
+        self._orphans = unknown
+
+    async def _remove_safely(self, uid: str, record: PodRecord | None) -> None:
+        try:
+            await self._remove_orphan(uid, record)
+        except (RuntimeFailure, OSError) as err:
+            log.warning("Removing what is left of pod %s: %s", uid, err)
+
+    async def _remove_orphan(self, uid: str, record: PodRecord | None) -> None:
+        runtime = self._kit.runtime
+        if record is not None:
+            log.info("Pod %s/%s is unknown here: removing its containers", record.pod.namespace, record.pod.name)
+            for container in record.running:
+                await runtime.signal(container.id, "")
+            await asyncio.gather(*(self._kit.exits.wait(c.id, _ORPHAN_GRACE) for c in record.running))
+            for container in record.containers:
+                await runtime.remove_container(container.id)
+            for sandbox in record.sandboxes:
+                await runtime.remove_sandbox(sandbox.id)
+        await self._kit.volumes.tear_down(uid)
+        self._kit.release(uid)
+
+    async def close(self) -> None:
+        """Stops the workers; their containers go on."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Probes: startup, liveness and readiness, by exec, HTTP, TCP and gRPC."""

@@ -1,0 +1,1 @@
+"""What runs containers: the protocol, Docker, and a simulation."""

@@ -1,0 +1,86 @@
+"""The Docker engine's images through aiodocker, and how that library's failures are told."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import aiodocker
+import aiohttp
+
+from kubelet.runtime import docker_config as config
+from kubelet.runtime.protocol import ImageRecord, NotFound, RuntimeFailure, RuntimeUnavailable
+
+T = TypeVar("T")
+_IMAGE_TTL = 30.0
+
+
+async def call(action: Awaitable[T]) -> T:
+    """Translates the library's failures."""
+    try:
+        return await action
+    except aiodocker.DockerError as err:
+        raise (NotFound if err.status == 404 else RuntimeFailure)(err.message) from err
+    except (aiohttp.ClientError, OSError) as err:
+        raise RuntimeUnavailable(f"the Docker engine does not answer: {err}") from err
+
+
+class DockerImages:
+    """The part of the runtime that is about images. Whoever derives from it sets ``_engine``."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self._engine: aiodocker.Docker
+        self._images: dict[str, tuple[float, ImageRecord]] = {}
+
+    async def images(self) -> list[ImageRecord]:
+        return [config.image_record(i) for i in await call(self._engine.images.list())]
+
+    async def image(self, name: str) -> ImageRecord | None:
+        now = asyncio.get_running_loop().time()
+        known = self._images.get(name)
+        if known and now - known[0] < _IMAGE_TTL:
+            return known[1]
+        try:
+            record = config.image_record(await call(self._engine.images.inspect(name)))
+        except NotFound:
+            self._images.pop(name, None)
+            return None
+        self._images[name] = (now, record)
+        return record
+
+    async def pull(self, name: str, auth: Mapping[str, str] | None) -> None:
+        self._images.pop(name, None)
+
+        async def run() -> None:
+            async for line in self._engine.images.pull(name, auth=dict(auth) if auth else None, stream=True):
+                if "error" in line:
+                    raise RuntimeFailure(line["error"])
+
+        await call(run())
+
+    async def remove_image(self, image_id: str) -> None:
+        self._images.clear()
+        await call(self._engine.images.delete(image_id))
+
+    async def extract_image(self, name: str, folder: str) -> None:
+        container = await call(
+            self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": {config.CLUSTER: self._cluster}})
+        )
+        try:
+            async with self._engine._query(
+                f"containers/{container.id}/export", "GET", timeout=aiohttp.ClientTimeout()
+            ) as response:
+                content = await response.read()
+            await asyncio.to_thread(_unpack, content, Path(folder))
+        finally:
+            await container.delete(force=True, v=True)
+
+
+def _unpack(content: bytes, folder: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="tar")

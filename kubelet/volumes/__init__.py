@@ -1,0 +1,1 @@
+"""Volumes: one file a source, all declared in ``SOURCES``."""
