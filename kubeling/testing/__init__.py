@@ -1,0 +1,1 @@
+"""Help for users' own tests."""
