@@ -1,0 +1,135 @@
+"""The scheduler process against the real server, looked at through pods, conditions and events."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kubeling.api.errors import StatusError
+from kubeling.api.meta import Object, condition_of, is_deleting
+from kubeling.api.resources import EVENTS, NODES, PODS, PRIORITY_CLASSES
+from tests.integration.controllers.conftest import eventually
+from tests.integration.scheduler.conftest import World
+
+
+async def node_of(world: World, name: str, seconds: float = 10) -> str:
+    async def placed() -> str:
+        return (await world.get(name))["spec"].get("nodeName") or ""
+
+    return str(await eventually(placed, seconds))
+
+
+async def refused(world: World, name: str) -> Object:
+    """The pod once its condition says that it does not fit."""
+
+    async def told() -> Object | None:
+        pod = await world.get(name)
+        condition = condition_of(pod, "PodScheduled")
+        return (
+            pod if condition and condition["status"] == "False" and condition.get("reason") == "Unschedulable" else None
+        )
+
+    found = await eventually(told)
+    assert isinstance(found, dict)
+    return found
+
+
+async def events(world: World, name: str, reason: str) -> list[str]:
+    async def told() -> list[str]:
+        selector = f"involvedObject.name={name},reason={reason}"
+        return [e["message"] for e in (await world.client.list(EVENTS, world.prefix, field_selector=selector))["items"]]
+
+    found = await eventually(told)
+    assert isinstance(found, list)
+    return found
+
+
+async def test_a_pod_gets_a_node(world: World) -> None:
+    node = await world.node("n")
+    await world.pod("p", "1")
+    assert await node_of(world, "p") == node
+    assert condition_of(await world.get("p"), "PodScheduled")["status"] == "True"  # type: ignore[index]
+    assert await events(world, "p", "Scheduled") == [f"Successfully assigned {world.prefix}/p to {node}"]
+
+
+async def test_a_pod_waits_for_place(world: World) -> None:
+    node = await world.node("n", "2")
+    await world.pod("first", "2")
+    await node_of(world, "first")
+    await world.pod("second", "1")
+    condition = condition_of(await refused(world, "second"), "PodScheduled")
+    assert condition is not None and "1 Insufficient cpu" in condition["message"]
+    assert (await events(world, "second", "FailedScheduling"))[0] == condition["message"]
+    await world.finish("first")
+    assert await node_of(world, "second") == node
+
+
+async def test_a_cordoned_node_is_used_again_once_it_is_not(world: World) -> None:
+    node = await world.node("n")
+    await world.client.patch(NODES, node, {"spec": {"unschedulable": True}})
+    await world.pod("p")
+    await refused(world, "p")
+    await world.client.patch(NODES, node, {"spec": {"unschedulable": None, "taints": None}})
+    assert await node_of(world, "p") == node
+
+
+async def test_the_important_pod_takes_the_place(world: World) -> None:
+    node = await world.node("n", "2")
+    high = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000}
+    await world.client.create(PRIORITY_CLASSES, high)
+    await world.pod("small", "2", terminationGracePeriodSeconds=1)
+    await node_of(world, "small")
+    await world.pod("vip", "1", priorityClassName="high")
+
+    async def evicted() -> bool:
+        victim = await world.get("small")
+        condition = condition_of(victim, "DisruptionTarget")
+        return is_deleting(victim) and condition is not None and condition["reason"] == "PreemptionByScheduler"
+
+    await eventually(evicted)
+    assert (await refused(world, "vip"))["status"]["nominatedNodeName"] == node
+    await world.client.delete(PODS, "small", world.prefix, grace_period_seconds=0)
+    assert await node_of(world, "vip") == node
+
+
+async def test_gates_keep_a_pod_back_and_foreign_pods_are_left_alone(world: World) -> None:
+    node = await world.node("n")
+    await world.pod("gated", schedulingGates=[{"name": "example.com/wait"}])
+    await world.pod("foreign", schedulerName="somebody-else")
+    await world.pod("plain")
+    await node_of(world, "plain")
+    gated = await world.get("gated")
+    assert condition_of(gated, "PodScheduled")["reason"] == "SchedulingGated"  # type: ignore[index]
+    assert "nodeName" not in gated["spec"]
+    await world.client.patch(PODS, "gated", {"spec": {"schedulingGates": []}}, world.prefix)
+    assert await node_of(world, "gated") == node
+    assert "nodeName" not in (await world.get("foreign"))["spec"]
+
+
+async def test_many_pods_never_exceed_a_node(world: World) -> None:
+    nodes = [await world.node(f"n{i}", "4") for i in range(3)]
+
+    async def make(i: int) -> None:
+        await world.pod(f"p{i}", "500m")
+
+    await asyncio.gather(*(make(i) for i in range(30)))
+
+    async def settled() -> list[Object] | None:
+        pods = (await world.client.list(PODS, world.prefix))["items"]
+        return pods if sum(bool(p["spec"].get("nodeName")) for p in pods) == 24 else None
+
+    pods = await eventually(settled)
+    assert isinstance(pods, list)
+    counts = {n: sum(p["spec"].get("nodeName") == n for p in pods) for n in nodes}
+    assert counts == dict.fromkeys(nodes, 8)
+
+
+async def test_a_deleted_pod_is_no_trouble(world: World) -> None:
+    await world.node("n")
+    for i in range(10):
+        await world.pod(f"p{i}", "1")
+        try:
+            await world.client.delete(PODS, f"p{i}", world.prefix, grace_period_seconds=0)
+        except StatusError as err:
+            assert err.code == 404
+    await world.pod("last", "4")
+    assert await node_of(world, "last")

@@ -1,0 +1,120 @@
+"""Logs, upgrades and proxies go through the server to a kubelet: here one of the test's own that says what it heard."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from apiserver.certs import serving_files
+from tests.integration.conftest import ADMIN, ApiServer, unverified
+
+
+@dataclass
+class Kubelet:
+    """Answers plain requests with their path, upgrades with 101 and an echo of what comes in upper case."""
+
+    port: int
+    listener: socket.socket
+    context: ssl.SSLContext
+    heard: list[str] = field(default_factory=list)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                raw, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._one, args=(self.context.wrap_socket(raw, server_side=True),), daemon=True
+            ).start()
+
+    def _one(self, connection: ssl.SSLSocket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(4096)
+        text = head.decode()
+        self.heard.append(text)
+        path = text.split(" ")[1]
+        if "upgrade:" not in text.lower():
+            body = f"log of {path}".encode()
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+            )
+            return
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: TEST\r\n\r\n")
+        while data := connection.recv(4096):
+            connection.sendall(data.upper())
+
+
+@pytest.fixture
+def kubelet(tmp_path: Path) -> Iterator[Kubelet]:
+    files = serving_files(tmp_path, ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    made = Kubelet(listener.getsockname()[1], listener, context)
+    threading.Thread(target=made.serve, daemon=True).start()
+    yield made
+    listener.close()
+
+
+@pytest.fixture
+def pod(api: httpx.Client, namespace: str, kubelet: Kubelet) -> Iterator[str]:
+    """The path of a pod on a node whose kubelet is the test's."""
+    name = f"n{kubelet.port}"
+    api.post("/api/v1/nodes", json={"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+              "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}}}  # fmt: skip
+    merge = {"content-type": "application/merge-patch+json"}
+    assert api.patch(f"/api/v1/nodes/{name}/status", json={"status": status}, headers=merge).status_code == 200
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", json=account)
+    spec = {"nodeName": name, "containers": [{"name": "c", "image": "i"}]}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    assert api.post(path, json=body).status_code == 201
+    yield f"{path}/p"
+    api.delete(f"/api/v1/nodes/{name}")
+
+
+def test_logs_come_from_the_kubelet(api: httpx.Client, namespace: str, pod: str, kubelet: Kubelet) -> None:
+    answer = api.get(f"{pod}/log", params={"tailLines": "5"})
+    assert answer.text == f"log of /containerLogs/{namespace}/p/c?tailLines=5"
+    assert "authorization" not in kubelet.heard[0].lower()
+
+
+def test_node_proxy_passes_path_and_query(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
+    answer = api.get(f"/api/v1/nodes/n{kubelet.port}/proxy/stats/summary", params={"only": "cpu"})
+    assert answer.text == "log of /stats/summary?only=cpu"
+
+
+def test_an_upgrade_becomes_a_tunnel(apiserver: ApiServer, namespace: str, pod: str, kubelet: Kubelet) -> None:
+    host, port = "127.0.0.1", int(apiserver.url.rpartition(":")[2])
+    with socket.create_connection((host, port), timeout=10) as raw, unverified().wrap_socket(raw) as client:
+        head = (
+            f"POST {pod}/exec?command=sh&command=-c&stdin=true&stdout=true&tty=false HTTP/1.1\r\nhost: x\r\n"
+            f"authorization: Bearer {ADMIN}\r\nconnection: Upgrade\r\nupgrade: TEST\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 101")
+        for word in (b"hello", b"again"):
+            client.sendall(word)
+            assert client.recv(4096) == word.upper()
+    assert f"POST /exec/{namespace}/p/c?input=1&output=1&command=sh&command=-c HTTP/1.1" in kubelet.heard[0]
+
+
+def test_a_kubelet_that_is_gone_is_an_error_not_a_hang(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
+    kubelet.listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread in accept()
+    kubelet.listener.close()
+    answer = api.get(f"{pod}/log")
+    assert answer.status_code == 503 and "error trying to reach service" in answer.text

@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+
+from controllers import disruption, ttlafterfinished
+from kubeling.api.meta import Object, condition_of, is_deleting, name_of, owner_reference, rfc3339
+from kubeling.api.resources import JOBS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
+from tests.unit.controllers.world import World
+
+
+async def setup(w: World, pods: int, ready: int, **budget: Any) -> Object:
+    rs = w.create(REPLICA_SETS, "rs", {"replicas": pods, "template": {}})
+    for number in range(pods):
+        pod = w.create(PODS, f"p{number}", {}, labels={"app": "x"}, ownerReferences=[owner_reference(rs)])
+        w.set_status(pod, phase="Running", ready=number < ready)
+    w.create(POD_DISRUPTION_BUDGETS, "b", {"selector": {"matchLabels": {"app": "x"}}, **budget})
+    await w.clock.advance(0.1)
+    found: Object = w.get(POD_DISRUPTION_BUDGETS, "b")["status"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pods", "ready", "budget", "allowed", "desired"),
+    [
+        (3, 3, {"minAvailable": 2}, 1, 2),
+        (3, 2, {"minAvailable": 2}, 0, 2),
+        (4, 4, {"minAvailable": "50%"}, 2, 2),
+        (5, 5, {"minAvailable": "50%"}, 2, 3),
+        (4, 4, {"maxUnavailable": 1}, 1, 3),
+        (4, 2, {"maxUnavailable": 1}, 0, 3),
+        (7, 7, {"maxUnavailable": "30%"}, 3, 4),
+        (0, 0, {"minAvailable": 1}, 0, 1),
+    ],
+)
+async def test_how_many_may_go(pods: int, ready: int, budget: Any, allowed: int, desired: int) -> None:
+    async with World(disruption.CONTROLLER) as w:
+        status = await setup(w, pods, ready, **budget)
+        assert (status["disruptionsAllowed"], status["desiredHealthy"]) == (allowed, desired)
+        assert (status["currentHealthy"], status["expectedPods"]) == (ready, pods)
+        condition = condition_of(w.get(POD_DISRUPTION_BUDGETS, "b"), "DisruptionAllowed")
+        assert condition and condition["reason"] == ("SufficientPods" if allowed else "InsufficientPods")
+
+
+async def test_an_eviction_counts_until_the_pod_goes_or_two_minutes_are_over() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        await setup(w, 3, 3, maxUnavailable=1)
+
+        def evict(obj: Object) -> None:
+            obj["status"].update(disruptionsAllowed=0, disruptedPods={"p0": rfc3339(w.clock.now())})
+
+        w.api.update(POD_DISRUPTION_BUDGETS, "ns", "b", evict)
+        await w.clock.advance(60)
+        assert w.get(POD_DISRUPTION_BUDGETS, "b")["status"]["disruptionsAllowed"] == 0
+        await w.clock.advance(70)
+        status = w.get(POD_DISRUPTION_BUDGETS, "b")["status"]
+        assert status["disruptionsAllowed"] == 1 and "disruptedPods" not in status
+        assert "NotDeleted" in [reason for reason, _ in w.events()]
+
+
+async def test_pods_without_a_controller_have_no_known_number() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        w.create(PODS, "bare", {}, labels={"app": "x"})
+        status = await setup(w, 0, 0, maxUnavailable=1)
+        assert status["disruptionsAllowed"] == 0
+        condition = condition_of(w.get(POD_DISRUPTION_BUDGETS, "b"), "DisruptionAllowed")
+        assert condition and condition["message"] == 'found no controller ref for pod "bare"'
+
+
+async def test_jobs_go_when_their_time_is_over() -> None:
+    async with World(ttlafterfinished.CONTROLLER) as w:
+        done = {"type": "Complete", "status": "True", "lastTransitionTime": rfc3339(w.clock.now())}
+        for name, ttl in (("soon", 10), ("later", 100), ("never", None)):
+            w.create(JOBS, name, {"ttlSecondsAfterFinished": ttl})
+            w.api.update(JOBS, "ns", name, lambda o: o.update(status={"conditions": [done]}))
+        w.create(JOBS, "running", {"ttlSecondsAfterFinished": 0})
+        await w.clock.advance(11)
+        assert sorted(name_of(j) for j in w.api.all(JOBS) if not is_deleting(j)) == ["later", "never", "running"]
+        await w.clock.advance(100)
+        assert sorted(name_of(j) for j in w.api.all(JOBS) if not is_deleting(j)) == ["never", "running"]

@@ -1,0 +1,239 @@
+import random
+from typing import Any
+
+import pytest
+
+from controllers.job import CONTROLLER, indexes
+from controllers.job.jobpods import index_of
+from controllers.lib.pods import is_active, phase_of
+from kubeling.api.meta import Object, condition_of, is_deleting, name_of
+from kubeling.api.resources import JOBS, PODS
+from tests.unit.controllers.world import World
+
+
+def spec_of(**more: Any) -> Object:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "one"}]}
+    return {
+        "parallelism": 1,
+        "completions": 1,
+        "backoffLimit": 6,
+        "selector": {"matchLabels": {"job": "j"}},
+        "template": {"metadata": {"labels": {"job": "j"}}, "spec": pod},
+        **more,
+    }
+
+
+async def start(w: World, **spec: Any) -> None:
+    w.create(JOBS, "j", spec_of(**spec))
+    await w.clock.advance(0.1)
+
+
+def active(w: World) -> list[Object]:
+    return sorted((p for p in w.pods() if is_active(p)), key=lambda p: index_of(p) or 0)
+
+
+def status(w: World) -> Object:
+    found: Object = w.get(JOBS, "j").get("status") or {}
+    return found
+
+
+async def end(w: World, pod: Object, phase: str = "Succeeded", code: int = 1) -> None:
+    terminated = {"exitCode": 0 if phase == "Succeeded" else code, "finishedAt": w.clock.now().isoformat()}
+    w.set_status(pod, phase=phase, containerStatuses=[{"name": "c", "state": {"terminated": terminated}}])
+    await w.clock.advance(0.1)
+
+
+def verdict(w: World) -> tuple[str, str]:
+    for type_ in ("Complete", "Failed"):
+        if condition := condition_of(w.get(JOBS, "j"), type_):
+            return type_, condition["reason"]
+    return "", ""
+
+
+async def test_completions_and_parallelism() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completions=5, parallelism=2)
+        done = 0
+        while active(w):
+            assert len(active(w)) == min(2, 5 - done)
+            await end(w, active(w)[0])
+            done += 1
+        await w.settle()
+        assert done == 5
+        assert verdict(w) == ("Complete", "CompletionsReached")
+        assert status(w)["succeeded"] == 5
+        assert status(w)["uncountedTerminatedPods"] == {}
+        assert status(w)["completionTime"]
+        assert not any(p["metadata"].get("finalizers") for p in w.pods())
+        assert ("Completed", "Job completed") in w.events()
+
+
+async def test_failures_wait_longer_and_longer_up_to_the_limit() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, backoffLimit=2)
+        waits = []
+        for _ in range(2):
+            began = w.clock.monotonic()
+            await end(w, active(w)[0], "Failed")
+            while not active(w):
+                await w.clock.advance(1)
+            waits.append(round(w.clock.monotonic() - began))
+        assert waits == [10, 20]
+        await end(w, active(w)[0], "Failed")
+        await w.settle()
+        assert verdict(w) == ("Failed", "BackoffLimitExceeded")
+        assert status(w)["failed"] == 3
+        assert ("BackoffLimitExceeded", "Job has reached the specified backoff limit") in w.events()
+
+
+async def test_deadline() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, activeDeadlineSeconds=30, parallelism=2, completions=2)
+        await w.clock.advance(31)
+        assert all(is_deleting(p) for p in w.pods())
+        assert verdict(w) == ("", "")  # pods are still ending
+        target = condition_of(w.get(JOBS, "j"), "FailureTarget")
+        assert target and target["reason"] == "DeadlineExceeded"
+        w.finish_deleted()
+        await w.settle()
+        assert verdict(w) == ("Failed", "DeadlineExceeded")
+
+
+async def test_indexed() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completionMode="Indexed", completions=4, parallelism=3)
+        assert [index_of(p) for p in active(w)] == [0, 1, 2]
+        pod = active(w)[0]
+        assert name_of(pod).startswith("j-0-") and pod["spec"]["hostname"] == "j-0"
+        env = pod["spec"]["containers"][0]["env"][0]
+        assert env["name"] == "JOB_COMPLETION_INDEX"
+        await end(w, active(w)[2])
+        await end(w, active(w)[0])
+        assert status(w)["completedIndexes"] == "0,2"
+        while active(w):
+            await end(w, active(w)[0])
+        await w.settle()
+        assert status(w)["completedIndexes"] == "0-3"
+        assert verdict(w) == ("Complete", "CompletionsReached")
+
+
+async def test_back_off_per_index() -> None:
+    async with World(CONTROLLER) as w:
+        more = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 1}
+        await start(w, **more, backoffLimit=100)
+        await end(w, active(w)[1])
+        await end(w, active(w)[0], "Failed")
+        assert not active(w)
+        await w.clock.advance(11)
+        await end(w, active(w)[0], "Failed")
+        await w.settle()
+        assert (status(w)["completedIndexes"], status(w)["failedIndexes"]) == ("1", "0")
+        assert verdict(w) == ("Failed", "FailedIndexes")
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "expected"),
+    [
+        ("FailJob", 42, ("Failed", "PodFailurePolicy")),
+        ("Ignore", 42, ("", "")),
+        ("Count", 42, ("Failed", "BackoffLimitExceeded")),
+        ("FailJob", 1, ("Failed", "BackoffLimitExceeded")),
+    ],
+)
+async def test_pod_failure_policy(action: str, code: int, expected: tuple[str, str]) -> None:
+    async with World(CONTROLLER) as w:
+        rule = {"action": action, "onExitCodes": {"operator": "In", "values": [42]}}
+        await start(w, backoffLimit=0, podFailurePolicy={"rules": [rule]})
+        await end(w, active(w)[0], "Failed", code)
+        await w.settle()
+        assert verdict(w) == expected
+        if action == "FailJob" and code == 42:
+            message = condition_of(w.get(JOBS, "j"), "Failed")
+            assert message and message["message"].endswith("failed with exit code 42 matching FailJob rule at index 0")
+
+
+async def test_success_policy() -> None:
+    async with World(CONTROLLER) as w:
+        policy = {"rules": [{"succeededIndexes": "1-2", "succeededCount": 1}]}
+        await start(w, completionMode="Indexed", completions=4, parallelism=4, successPolicy=policy)
+        await end(w, active(w)[0])
+        assert verdict(w) == ("", "")
+        await end(w, next(p for p in active(w) if index_of(p) == 2))
+        assert not active(w)
+        w.finish_deleted()
+        for pod in w.pods():
+            if is_deleting(pod):
+                await end(w, pod, "Failed")
+        w.finish_deleted()
+        await w.settle()
+        assert verdict(w) == ("Complete", "SuccessPolicy")
+
+
+async def test_suspend_and_resume() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, suspend=True)
+        assert not w.pods()
+        assert "startTime" not in status(w)
+        w.api.update(JOBS, "ns", "j", lambda o: o["spec"].update(suspend=False))
+        await w.clock.advance(0.1)
+        assert len(active(w)) == 1 and status(w)["startTime"]
+        w.api.update(JOBS, "ns", "j", lambda o: o["spec"].update(suspend=True))
+        await w.clock.advance(0.1)
+        assert not active(w)
+        assert "failed" not in status(w)
+        assert ("Suspended", "Job suspended") in w.events()
+        assert ("Resumed", "Job resumed") in w.events()
+
+
+@pytest.mark.parametrize(("policy", "replaced"), [("TerminatingOrFailed", True), ("Failed", False)])
+async def test_pod_replacement_policy(policy: str, replaced: bool) -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, podReplacementPolicy=policy)
+        w.api.delete(PODS, "ns", name_of(w.pods()[0]))
+        await w.clock.advance(0.1)
+        assert bool(active(w)) is replaced
+
+
+async def test_a_deleted_job_lets_its_pods_go() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w)
+        w.api.delete(JOBS, "ns", "j")
+        await w.settle()
+        assert not w.pods()[0]["metadata"]["finalizers"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_kills_at_any_moment_lose_and_double_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    w = World(CONTROLLER)
+    async with w:
+        await start(w, completionMode="Indexed", completions=12, parallelism=4, backoffLimit=1000)
+        failures = 0
+        for _ in range(400):
+            if verdict(w)[0]:
+                break
+            if running := active(w):
+                pod = chance.choice(running)
+                failed = chance.random() < 0.2
+                failures += failed
+                w.set_status(pod, phase="Failed" if failed else "Succeeded", containerStatuses=[])
+            for _ in range(chance.randrange(8)):
+                await w.clock.advance(0)
+            if chance.random() < 0.4:
+                await w.stop()
+                await w.start()
+            await w.clock.advance(chance.choice([0.0, 1.0, 30.0]))
+        await w.settle()
+        assert verdict(w) == ("Complete", "CompletionsReached")
+        assert (status(w)["succeeded"], status(w).get("failed", 0)) == (12, failures)
+        winners = [index_of(p) for p in w.pods() if phase_of(p) == "Succeeded"]
+        assert sorted(i for i in winners if i is not None) == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("", set()), ("0", {0}), ("1,2", {1, 2}), ("0-2,5", {0, 1, 2, 5}), ("3-5,7,9,10", {3, 4, 5, 7, 9, 10})],
+)
+def test_compressed_indexes(text: str, numbers: set[int]) -> None:
+    assert indexes.parse(text, 100) == numbers
+    assert indexes.compress(numbers) == text

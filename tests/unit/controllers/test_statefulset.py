@@ -1,0 +1,181 @@
+from typing import Any
+
+from controllers.statefulset import CONTROLLER
+from kubeling.api.meta import Object, is_deleting, labels_of, name_of
+from kubeling.api.resources import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
+from tests.unit.controllers.world import World
+
+
+def spec_of(replicas: int = 3, **more: Any) -> Object:
+    containers = [{"name": "c", "image": "one"}]
+    return {
+        "replicas": replicas,
+        "serviceName": "db",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": containers}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "podManagementPolicy": "OrderedReady",
+        "revisionHistoryLimit": 10,
+        **more,
+    }
+
+
+def names(w: World) -> list[str]:
+    return sorted(name_of(p) for p in w.pods())
+
+
+def images(w: World) -> dict[str, str]:
+    return {name_of(p): p["spec"]["containers"][0]["image"] for p in w.pods()}
+
+
+def set_image(w: World, image: str) -> None:
+    w.api.update(
+        STATEFUL_SETS, "ns", "db", lambda o: o["spec"]["template"]["spec"]["containers"][0].update(image=image)
+    )
+
+
+async def step(w: World) -> None:
+    w.finish_deleted()
+    await w.settle()
+    w.make_ready(*(p for p in w.pods() if not p.get("status")))
+    await w.settle()
+
+
+async def run_up(w: World, rounds: int = 5, **spec: Any) -> None:
+    w.create(STATEFUL_SETS, "db", spec_of(**spec))
+    await w.settle()
+    for _ in range(rounds):
+        await step(w)
+
+
+async def test_pods_come_one_by_one_and_go_in_reverse() -> None:
+    async with World(CONTROLLER) as w:
+        w.create(STATEFUL_SETS, "db", spec_of())
+        await w.settle()
+        assert names(w) == ["db-0"]
+        await step(w)
+        assert names(w) == ["db-0", "db-1"]
+        for _ in range(3):
+            await step(w)
+        pod = w.get(PODS, "db-2")
+        assert (pod["spec"]["hostname"], pod["spec"]["subdomain"]) == ("db-2", "db")
+        status = w.get(STATEFUL_SETS, "db")["status"]
+        assert labels_of(pod)["controller-revision-hash"] == status["updateRevision"]
+        assert labels_of(pod)["apps.kubernetes.io/pod-index"] == "2"
+        assert status["currentRevision"] == status["updateRevision"]
+        assert status["availableReplicas"] == status["currentReplicas"] == 3
+        w.api.update(STATEFUL_SETS, "ns", "db", lambda o: o["spec"].update(replicas=1))
+        await w.settle()
+        assert [name_of(p) for p in w.pods() if is_deleting(p)] == ["db-2"]
+        for _ in range(3):
+            await step(w)
+        assert names(w) == ["db-0"]
+        assert ("SuccessfulCreate", "create Pod db-0 in StatefulSet db successful") in w.events()
+        assert ("SuccessfulDelete", "delete Pod db-2 in StatefulSet db successful") in w.events()
+
+
+async def test_parallel_and_start_ordinal() -> None:
+    async with World(CONTROLLER) as w:
+        w.create(STATEFUL_SETS, "db", spec_of(podManagementPolicy="Parallel", ordinals={"start": 5}))
+        await w.settle()
+        assert names(w) == ["db-5", "db-6", "db-7"]
+
+
+async def test_rolling_update_from_the_top_one_at_a_time() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w)
+        start = len(w.api.history)
+        set_image(w, "two")
+        await w.settle()
+        assert [name_of(p) for p in w.pods() if is_deleting(p)] == ["db-2"]
+        for _ in range(8):
+            await step(w)
+        assert set(images(w).values()) == {"two"}
+        status = w.get(STATEFUL_SETS, "db")["status"]
+        assert status["currentRevision"] == status["updateRevision"]
+        gone = [ident[3] for _, type_, ident, _ in w.api.history[start:] if type_ == "DELETED"]
+        assert gone == ["db-2", "db-1", "db-0"]
+        revisions = sorted(r["revision"] for r in w.api.all(CONTROLLER_REVISIONS))
+        assert revisions == [1, 2]
+
+
+async def test_partition_and_rollback_to_the_same_revision() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
+        set_image(w, "two")
+        for _ in range(4):
+            await step(w)
+        assert images(w) == {"db-0": "one", "db-1": "one", "db-2": "two"}
+        w.api.delete(PODS, "ns", "db-0")
+        for _ in range(3):
+            await step(w)
+        assert images(w)["db-0"] == "one"
+        set_image(w, "one")
+        for _ in range(4):
+            await step(w)
+        assert set(images(w).values()) == {"one"}
+        assert sorted(r["revision"] for r in w.api.all(CONTROLLER_REVISIONS)) == [2, 3]
+
+
+async def test_on_delete() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w, updateStrategy={"type": "OnDelete"})
+        set_image(w, "two")
+        await step(w)
+        assert set(images(w).values()) == {"one"}
+        w.api.delete(PODS, "ns", "db-1")
+        for _ in range(3):
+            await step(w)
+        assert images(w)["db-1"] == "two"
+
+
+async def test_max_unavailable_of_a_parallel_set() -> None:
+    async with World(CONTROLLER) as w:
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 2}}
+        await run_up(w, replicas=5, podManagementPolicy="Parallel", updateStrategy=strategy)
+        set_image(w, "two")
+        await w.settle()
+        assert sorted(name_of(p) for p in w.pods() if is_deleting(p)) == ["db-3", "db-4"]
+
+
+async def test_claims_stay_unless_the_policy_says_otherwise() -> None:
+    template = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    async with World(CONTROLLER) as w:
+        policy = {"whenDeleted": "Retain", "whenScaled": "Delete"}
+        more = {"volumeClaimTemplates": [template], "persistentVolumeClaimRetentionPolicy": policy}
+        await run_up(w, replicas=2, **more)
+        assert sorted(name_of(c) for c in w.api.all(PERSISTENT_VOLUME_CLAIMS)) == ["data-db-0", "data-db-1"]
+        volume = w.get(PODS, "db-1")["spec"]["volumes"][0]
+        assert volume == {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-1"}}
+        w.api.update(STATEFUL_SETS, "ns", "db", lambda o: o["spec"].update(replicas=1))
+        await w.settle()
+        owners = w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-1")["metadata"]["ownerReferences"]
+        assert [o["kind"] for o in owners] == ["Pod"]
+        assert not w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-0")["metadata"].get("ownerReferences")
+
+
+async def test_failed_pods_are_recreated_under_the_same_name() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w, replicas=1)
+        w.set_status(w.pods()[0], phase="Failed")
+        await w.settle()
+        assert is_deleting(w.pods()[0])
+        assert ("RecreatingFailedPod", "StatefulSet ns/db is recreating failed Pod db-0") in w.events()
+        await step(w)
+        assert not is_deleting(w.pods()[0])
+
+
+async def test_restarts_never_make_two_of_an_ordinal_and_nothing_is_written_when_idle() -> None:
+    w = World(CONTROLLER)
+    async with w:
+        w.create(STATEFUL_SETS, "db", spec_of())
+        for _ in range(10):
+            await w.clock.advance(0.001)
+            await w.stop()
+            w.make_ready(*(p for p in w.pods() if not p.get("status")))
+            await w.start()
+        await step(w)
+        assert names(w) == ["db-0", "db-1", "db-2"]
+        writes = len(w.api.writes)
+        await w.clock.advance(1000)
+        assert len(w.api.writes) == writes

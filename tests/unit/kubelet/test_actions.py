@@ -1,0 +1,173 @@
+"""What a pod needs next, as tables of containers and their runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kubelet.pods.actions import Verdicts, pod_actions
+from kubelet.pods.spec import spec_hash
+from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, SandboxRecord, State
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REF = PodRef("default", "p", "u1")
+SANDBOX = SandboxRecord("s0", REF, 0, True, NOW, "10.0.0.1")
+
+
+def pod(*containers: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "p", "namespace": "default", "uid": "u1"},
+        "spec": {"containers": list(containers), "initContainers": list(init), **spec},
+    }
+
+
+def container(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "image": "i", **more}
+
+
+def run(
+    name: str, state: State = State.RUNNING, code: int = 0, attempt: int = 0, sandbox: str = "s0", **more: Any
+) -> ContainerRecord:
+    return ContainerRecord(
+        id=f"{name}-{attempt}",
+        pod=REF,
+        name=name,
+        attempt=attempt,
+        state=state,
+        created_at=NOW,
+        started_at=NOW,
+        finished_at=NOW if state is State.EXITED else None,
+        exit_code=code,
+        spec_hash=more.pop("spec_hash", spec_hash(container(name))),
+        sandbox_id=sandbox,
+        **more,
+    )
+
+
+def decide(
+    given: dict[str, Any],
+    *runs: ContainerRecord,
+    sandboxes: tuple[SandboxRecord, ...] = (SANDBOX,),
+    verdicts: Verdicts | None = None,
+    hold: datetime | None = None,
+) -> Any:
+    return pod_actions(given, PodRecord(REF, sandboxes, tuple(runs)), verdicts or Verdicts(), lambda _c, _r: hold, NOW)
+
+
+A, B = container("a"), container("b")
+SIDECAR = container("side", restartPolicy="Always")
+EXITED = State.EXITED
+
+
+@pytest.mark.parametrize(
+    ("given", "runs", "starts"),
+    [
+        pytest.param(pod(A, B), [], ["a:0", "b:0"], id="new pod starts all"),
+        pytest.param(pod(A, B), [run("a")], ["b:0"], id="only what is missing"),
+        pytest.param(pod(A), [run("a", EXITED, 1)], ["a:1"], id="Always restarts a failure"),
+        pytest.param(pod(A), [run("a", EXITED, 0)], ["a:1"], id="Always restarts a success"),
+        pytest.param(
+            pod(A, B, restartPolicy="OnFailure"), [run("a", EXITED, 0), run("b")], [], id="OnFailure keeps a success"
+        ),
+        pytest.param(
+            pod(A, restartPolicy="OnFailure"), [run("a", EXITED, 2, 3)], ["a:4"], id="OnFailure restarts a failure"
+        ),
+        pytest.param(pod(A, init=(B,)), [], ["b:0"], id="init first"),
+        pytest.param(pod(A, init=(B,)), [run("b")], [], id="init runs"),
+        pytest.param(pod(A, init=(B,)), [run("b", EXITED, 0)], ["a:0"], id="init done"),
+        pytest.param(pod(A, init=(B,)), [run("b", EXITED, 1)], ["b:1"], id="init failed, Always"),
+        pytest.param(pod(A, init=(SIDECAR,)), [], ["side:0"], id="sidecar first"),
+        pytest.param(pod(A, init=(SIDECAR,)), [run("side")], [], id="sidecar not yet started"),
+        pytest.param(
+            pod(A, init=(SIDECAR, B)),
+            [run("a"), run("side", EXITED, 0), run("b", EXITED, 0)],
+            ["side:1"],
+            id="dead sidecar runs again",
+        ),
+        pytest.param(pod(A), [run("a", State.CREATED)], ["a:0"], id="created but never started"),
+        pytest.param(
+            pod(
+                {
+                    **A,
+                    "restartPolicy": "Never",
+                    "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}],
+                }
+            ),
+            [run("a", EXITED, 42)],
+            ["a:1"],
+            id="restart rule",
+        ),
+    ],
+)
+def test_starts(given: dict[str, Any], runs: list[ContainerRecord], starts: list[str]) -> None:
+    actions = decide(given, *runs)
+    assert [f"{s.container['name']}:{s.attempt}" for s in actions.starts] == starts
+    assert not actions.kill_pod
+
+
+@pytest.mark.parametrize(
+    ("given", "runs"),
+    [
+        pytest.param(pod(A, restartPolicy="Never"), [run("a", EXITED, 1)], id="Never and failed"),
+        pytest.param(pod(A, restartPolicy="OnFailure"), [run("a", EXITED, 0)], id="OnFailure and done"),
+        pytest.param(pod(A, init=(B,), restartPolicy="Never"), [run("b", EXITED, 1)], id="init failed for good"),
+        pytest.param(
+            pod(A, init=(SIDECAR,), restartPolicy="Never"), [run("a", EXITED, 0), run("side")], id="sidecars go last"
+        ),
+    ],
+)
+def test_the_pod_has_ended(given: dict[str, Any], runs: list[ContainerRecord]) -> None:
+    assert decide(given, *runs).kill_pod
+
+
+def test_started_sidecar_lets_the_others_start() -> None:
+    actions = decide(pod(A, init=(SIDECAR,)), run("side"), verdicts=Verdicts(frozenset({"side"})))
+    assert [s.container["name"] for s in actions.starts] == ["a"]
+
+
+def test_no_sandbox_asks_for_one_and_init_runs_again_in_it() -> None:
+    dead = SandboxRecord("s0", REF, 0, False, NOW)
+    actions = decide(pod(A), run("a", EXITED, 137), sandboxes=(dead,))
+    assert (actions.create_sandbox, actions.kill_pod, actions.attempt) == (True, True, 1)
+    fresh = SandboxRecord("s1", REF, 1, True, NOW)
+    again = decide(pod(A, init=(B,)), run("a", EXITED, 137), run("b", EXITED, 0), sandboxes=(fresh, dead))
+    assert [f"{s.container['name']}:{s.attempt}" for s in again.starts] == ["b:1"]
+
+
+def test_no_new_sandbox_for_a_pod_that_is_done() -> None:
+    dead = SandboxRecord("s0", REF, 0, False, NOW)
+    actions = decide(pod(A, restartPolicy="Never"), run("a", EXITED, 0), sandboxes=(dead,))
+    assert not actions.create_sandbox
+
+
+def test_back_off_holds_a_restart_until_its_time() -> None:
+    until = NOW + timedelta(seconds=10)
+    actions = decide(pod(A), run("a", EXITED, 1), hold=until)
+    assert actions.starts == ()
+    assert actions.wake_at == until
+    assert decide(pod(A), run("a", EXITED, 1), hold=NOW).starts
+
+
+@pytest.mark.parametrize("probe", ["liveness", "startup"])
+def test_failed_probe_kills(probe: str) -> None:
+    actions = decide(pod(A), run("a"), verdicts=Verdicts(frozenset(), {"a": probe}))
+    assert [k.message for k in actions.kills] == [f"Container a failed {probe} probe, will be restarted"]
+
+
+def test_changed_image_kills() -> None:
+    actions = decide(pod(A), run("a", spec_hash="other"))
+    assert [k.message for k in actions.kills] == ["Container a definition changed, will be restarted"]
+
+
+def test_ephemeral_containers_start_once() -> None:
+    given = pod(A, ephemeralContainers=[container("debug")])
+    assert [s.kind for s in decide(given, run("a")).starts] == ["ephemeral"]
+    assert not decide(given, run("a"), run("debug", EXITED, 1)).starts
+
+
+def test_a_lost_container_counts_on_from_the_api() -> None:
+    given = pod(A)
+    given["status"] = {"containerStatuses": [{"name": "a", "restartCount": 4, "containerID": "docker://x"}]}
+    assert decide(given).starts[0].attempt == 5

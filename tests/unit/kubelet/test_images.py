@@ -1,0 +1,125 @@
+"""Images: pull policies, credentials, back-off."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from kubelet.images.credentials import credentials_for
+from kubelet.images.manager import ImageManager, go_duration
+from kubelet.pods.failure import ContainerFailure
+from kubelet.runtime.protocol import ImageRecord, RuntimeFailure
+from kubeling.client.clock import FakeClock
+
+POD = {"metadata": {"name": "p", "namespace": "ns", "uid": "u1"}}
+
+
+class Registry:
+    """A runtime that pulls what is in ``remote``; ``password`` is asked of logins."""
+
+    def __init__(self, remote: set[str], local: set[str], password: str = "") -> None:
+        self.remote, self.local, self.password = remote, local, password
+        self.pulled: list[tuple[str, Any]] = []
+
+    async def image(self, name: str) -> ImageRecord | None:
+        return ImageRecord("sha256:1", (name,), (), 7) if name in self.local else None
+
+    async def pull(self, name: str, auth: Any) -> None:
+        self.pulled.append((name, auth))
+        if name not in self.remote or (self.password and (auth or {}).get("password") != self.password):
+            raise RuntimeFailure("pull access denied")
+        self.local.add(name)
+
+
+async def ensure(
+    runtime: Any, image: str, policy: str, clock: FakeClock | None = None, secrets: Any = ()
+) -> tuple[str, list[str]]:
+    """What the status shows (empty when it runs) and the events' reasons."""
+    events: list[str] = []
+    manager = runtime if isinstance(runtime, ImageManager) else ImageManager(runtime, clock or FakeClock())
+    container = {"name": "c", "image": image, "imagePullPolicy": policy}
+    try:
+        await manager.ensure(POD, container, list(secrets), lambda _t, reason, _m: events.append(reason))
+    except ContainerFailure as err:
+        return err.reason, events
+    return "", events
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "present", "remote", "outcome"),
+    [
+        ("a:1", "IfNotPresent", True, False, ("", ["Pulled"])),
+        ("a:1", "IfNotPresent", False, True, ("", ["Pulling", "Pulled"])),
+        ("a:1", "Always", True, True, ("", ["Pulling", "Pulled"])),
+        ("a:1", "Never", True, False, ("", ["Pulled"])),
+        ("a:1", "Never", False, True, ("ErrImageNeverPull", ["ErrImageNeverPull"])),
+        ("a:1", "IfNotPresent", False, False, ("ErrImagePull", ["Pulling", "Failed"])),
+        ("A B", "IfNotPresent", False, False, ("InvalidImageName", ["InspectFailed"])),
+    ],
+)
+async def test_policies(image: str, policy: str, present: bool, remote: bool, outcome: Any) -> None:
+    registry = Registry({image} if remote else set(), {image} if present else set())
+    assert await ensure(registry, image, policy) == outcome
+
+
+async def test_failed_pulls_back_off() -> None:
+    clock = FakeClock()
+    registry: Any = Registry(set(), set())
+    manager = ImageManager(registry, clock)
+    assert (await ensure(manager, "a:1", "Always"))[0] == "ErrImagePull"
+    assert (await ensure(manager, "a:1", "Always"))[0] == "ImagePullBackOff"
+    await clock.advance(10)
+    assert (await ensure(manager, "a:1", "Always"))[0] == "ErrImagePull"
+    await clock.advance(10)
+    assert (await ensure(manager, "a:1", "Always"))[0] == "ImagePullBackOff"
+    registry.remote.add("a:1")
+    await clock.advance(10)
+    assert (await ensure(manager, "a:1", "Always"))[0] == ""
+
+
+def secret(**auths: Any) -> dict[str, Any]:
+    config = json.dumps({"auths": {k.replace("__", "/").replace("_", "."): v for k, v in auths.items()}})
+    return {"data": {".dockerconfigjson": base64.b64encode(config.encode()).decode()}}
+
+
+LOGIN = {"username": "u", "password": "p"}
+
+
+@pytest.mark.parametrize(
+    ("key", "image", "found"),
+    [
+        ("reg_example__team", "reg.example/team/app:1", True),
+        ("reg_example__other", "reg.example/team/app:1", False),
+        ("*_example", "reg.example/team/app:1", True),
+        ("*_example", "a.reg.example/app", False),
+        ("https:____index_docker_io__v1__", "nginx", True),
+        ("docker_io", "nginx", True),
+    ],
+)
+def test_credentials(key: str, image: str, found: bool) -> None:
+    assert bool(credentials_for(image, [secret(**{key: LOGIN})])) == found
+
+
+def test_the_longest_key_comes_first_and_auth_is_decoded() -> None:
+    encoded = {"auth": base64.b64encode(b"x:y:z").decode()}
+    logins = credentials_for("r.example/a/b", [secret(r_example=LOGIN, r_example__a=encoded)])
+    assert [(entry["username"], entry["password"]) for entry in logins] == [("x", "y:z"), ("u", "p")]
+    assert credentials_for("r.example/a", [{"data": {".dockerconfigjson": "!!"}}]) == []
+
+
+async def test_logins_are_tried_in_turn() -> None:
+    registry = Registry({"r.example/a:1"}, set(), password="p")
+    wrong = {"username": "u", "password": "no"}
+    assert (
+        await ensure(registry, "r.example/a:1", "Always", secrets=[secret(r_example__a=wrong), secret(r_example=LOGIN)])
+    )[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0s"), (0.85, "850ms"), (1.2344, "1.234s"), (62.5, "1m2.5s"), (3600, "1h0m0s")]
+)
+def test_go_duration(seconds: float, text: str) -> None:
+    assert go_duration(seconds) == text

@@ -1,0 +1,178 @@
+"""Node status, admission, static pods, settings, the pause image."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kubelet.node.admission import admit
+from kubelet.node.machine import Machine
+from kubelet.node.settings import node_settings, parse_taint
+from kubelet.node.status import NodeSettings, Pressure, allocatable, differs, image_list, new_node, node_status
+from kubelet.options import Options
+from kubelet.pods.mirror import mirror_of
+from kubelet.pods.requests import pod_requests
+from kubelet.pods.static import ManifestError, static_pod
+from kubelet.runtime.pause import pause_archive, pause_elf
+from kubelet.runtime.protocol import ImageRecord
+from kubeling.client.errors import StartError
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MACHINE = Machine(
+    cpus=4, memory=8 << 30, disk=100 << 30, disk_inodes=1000, architecture="amd64", machine_id="m", boot_id="b"
+)
+SETTINGS = NodeSettings("n1", "192.0.2.1", 10250)
+NODE = new_node(SETTINGS, MACHINE)
+
+
+def status(old: dict[str, Any] | None = None, now: datetime = NOW, **more: Any) -> dict[str, Any]:
+    runtime = {"runtime": "docker://20.10", "kernel": "6.1", "os_image": "Debian"}
+    return node_status(
+        old or {}, SETTINGS, MACHINE, runtime, [], now=now, pressure=more.pop("pressure", Pressure()), **more
+    )
+
+
+def test_a_new_node() -> None:
+    assert NODE["metadata"]["labels"] == {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": "n1",
+        "kubernetes.io/os": "linux",
+    }
+    found = status()
+    assert found["capacity"]["memory"] == "8388608Ki"
+    assert found["allocatable"]["memory"] == "8286208Ki"
+    assert [c["status"] for c in found["conditions"]] == ["False", "False", "False", "True"]
+    assert found["nodeInfo"]["containerRuntimeVersion"] == "docker://20.10"
+
+
+def test_reserved_resources_are_not_allocatable() -> None:
+    found = allocatable(MACHINE, NodeSettings("n1", "", 0, reserved={"cpu": "500m", "memory": "1Gi"}))
+    assert (found["cpu"], found["memory"]) == ("3500m", "7068Mi")
+
+
+def test_heartbeats_alone_make_no_difference() -> None:
+    first = status()
+    later = status(first, NOW.replace(hour=1))
+    assert not differs(first, later)
+    assert later["conditions"][3]["lastTransitionTime"] == first["conditions"][3]["lastTransitionTime"]
+    broken = status(first, NOW.replace(hour=1), not_ready="container runtime is down")
+    assert differs(first, broken)
+    assert broken["conditions"][3]["reason"] == "KubeletNotReady"
+    assert broken["conditions"][3]["lastTransitionTime"] == "2026-01-01T01:00:00Z"
+
+
+def test_images_are_listed_by_size() -> None:
+    images = [
+        ImageRecord("a", ("a:1",), (), 1),
+        ImageRecord("b", ("b:1",), ("b@sha256:1",), 9),
+        ImageRecord("c", (), (), 99),
+    ]
+    assert image_list(images) == [{"names": ["b@sha256:1", "b:1"], "sizeBytes": 9}, {"names": ["a:1"], "sizeBytes": 1}]
+
+
+def pod(cpu: str = "", name: str = "p", **spec: Any) -> dict[str, Any]:
+    container: dict[str, Any] = {"name": "c", "image": "i"}
+    if cpu:
+        container["resources"] = {"requests": {"cpu": cpu}}
+    if ports := spec.pop("ports", None):
+        container["ports"] = ports
+    return {"metadata": {"name": name, "uid": name}, "spec": {"containers": [container], **spec}}
+
+
+PORT = [{"containerPort": 80, "hostPort": 8080}]
+
+
+@pytest.mark.parametrize(
+    ("given", "others", "reason", "message"),
+    [
+        (pod("1"), [pod("3")], None, None),
+        (
+            pod("1500m"),
+            [pod("3")],
+            "OutOfcpu",
+            "Node didn't have enough resource: cpu, requested: 1500, used: 3000, capacity: 4000",
+        ),
+        (
+            pod(),
+            [pod(name=f"p{i}") for i in range(110)],
+            "OutOfpods",
+            "Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110",
+        ),
+        (pod(nodeSelector={"disk": "ssd"}), [], "NodeAffinity", "Predicate NodeAffinity failed"),
+        (pod(nodeSelector={"kubernetes.io/os": "linux"}), [], None, None),
+        (pod(ports=PORT), [pod(ports=PORT)], "NodePorts", "Predicate NodePorts failed"),
+        (
+            pod(os={"name": "windows"}),
+            [],
+            "PodOSNotSupported",
+            "Failed to admit pod as the OS field doesn't match node OS",
+        ),
+        (pod("9", priority=2000000000), [], None, None),
+    ],
+)
+def test_admission(
+    given: dict[str, Any], others: list[dict[str, Any]], reason: str | None, message: str | None
+) -> None:
+    assert admit(given, others, NODE, allocatable(MACHINE, SETTINGS)) == ((reason, message) if reason else None)
+
+
+def test_requests_count_init_containers_and_sidecars() -> None:
+    def container(cpu: str, **more: Any) -> dict[str, Any]:
+        return {"name": "x", "resources": {"requests": {"cpu": cpu}}, **more}
+
+    given = {
+        "spec": {
+            "containers": [container("1")],
+            "initContainers": [container("500m", restartPolicy="Always"), container("2")],
+            "overhead": {"cpu": "100m"},
+        }
+    }
+    assert str(pod_requests(given)["cpu"]) == "2600m"
+
+
+MANIFEST = "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: nginx}]}}"
+
+
+def test_static_pods() -> None:
+    found = static_pod(MANIFEST, "n1", "/etc/web.yaml")
+    assert (found["metadata"]["name"], found["metadata"]["namespace"]) == ("web-n1", "default")
+    assert found["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+    assert found == static_pod(MANIFEST, "n1", "/etc/web.yaml")
+    assert (
+        found["metadata"]["uid"]
+        != static_pod(MANIFEST.replace("nginx", "httpd"), "n1", "/etc/web.yaml")["metadata"]["uid"]
+    )
+    mirror = mirror_of(found, {"metadata": {"name": "n1", "uid": "node-uid"}})
+    assert mirror["metadata"]["annotations"]["kubernetes.io/config.mirror"] == found["metadata"]["uid"]
+    assert "uid" not in mirror["metadata"]
+    for bad in ("{", "kind: Service", "{kind: Pod, spec: {}}"):
+        with pytest.raises(ManifestError):
+            static_pod(bad, "n1", "f")
+
+
+def test_settings() -> None:
+    assert parse_taint("a=b:NoSchedule") == {"key": "a", "value": "b", "effect": "NoSchedule"}
+    assert parse_taint("a:NoExecute") == {"key": "a", "effect": "NoExecute"}
+    with pytest.raises(StartError):
+        parse_taint("a=b")
+    found = node_settings(Options(hostname_override="N1", register_schedulable=False), MACHINE, "192.0.2.7")
+    assert (found.name, found.ip, found.version, found.unschedulable) == ("n1", "192.0.2.7", "v1.36.0", True)
+
+
+@pytest.mark.parametrize(("architecture", "machine"), [("amd64", 0x3E), ("arm64", 0xB7)])
+def test_pause_image(architecture: str, machine: int) -> None:
+    elf = pause_elf(architecture)
+    assert elf[:4] == b"\x7fELF"
+    assert int.from_bytes(elf[18:20], "little") == machine
+    assert len(elf) < 256
+    with tarfile.open(fileobj=io.BytesIO(pause_archive(architecture))) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]  # it is a file
+        assert manifest[0]["RepoTags"] == ["kubeling/pause:1"]
+    assert pause_archive(architecture) == pause_archive(architecture)

@@ -1,0 +1,176 @@
+"""Eviction, image collection, certificates, resize."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from kubelet.images.gc import Disk, GcPolicy, images_to_remove
+from kubelet.node.admission import admit_under_pressure
+from kubelet.node.bootstrap import kubeconfig_of
+from kubelet.node.certificates import CertificateDenied, CertificateFile, CertificateManager, rotation_time, signed
+from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess
+from kubelet.node.signals import DISK, MEMORY, Reading, Threshold, parse_thresholds, pressure_of
+from kubelet.node.status import Pressure
+from kubelet.pods.resize import resizes
+from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, PodRef, Resources, State
+from kubelet.server.tls import self_signed
+from kubeling.client.clock import FakeClock
+
+GIB = 1 << 30
+
+
+def pod(name: str = "p", priority: int = 0, **container: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "uid": name},
+        "spec": {"priority": priority, "containers": [{"name": "c", **container}]},
+    }
+
+
+def test_thresholds() -> None:
+    memory, disk = parse_thresholds("memory.available<100Mi,nodefs.available<10%")
+    assert (memory, disk) == (Threshold(MEMORY, 100 << 20), Threshold(DISK, share=0.1))
+    assert memory.is_met({MEMORY: Reading(50 << 20, GIB)})
+    assert not memory.is_met({MEMORY: Reading(200 << 20, GIB)})
+    assert disk.is_met({DISK: Reading(9, 100)}) and not disk.is_met({DISK: Reading(11, 100)})
+    with pytest.raises(ValueError, match="invalid eviction threshold"):
+        parse_thresholds("memory<1")
+    assert pressure_of({MEMORY}) == Pressure(memory=True)
+
+
+def test_who_is_evicted_first() -> None:
+    uses = [
+        PodUse(pod("modest"), 10, 100),
+        PodUse(pod("greedy"), 500, 100),
+        PodUse(pod("greedier"), 900, 100),
+        PodUse(pod("important", 1000), 900, 0),
+        PodUse(pod("critical", 2_000_000_000), 9999, 0),
+    ]
+    assert [u.pod["metadata"]["name"] for u in eviction_order(uses)] == ["greedier", "greedy", "important", "modest"]
+    assert eviction_message(MEMORY, 100 << 20, 50 << 20, PodUse(pod(), 20 << 20, 0)) == (
+        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
+        "Container c was using 20Mi, request is 0, has larger consumption of memory. "
+    )
+
+
+def test_local_storage_limits() -> None:
+    given = pod(resources={"limits": {"ephemeral-storage": "2Mi"}})
+    given["spec"]["volumes"] = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}]
+    assert storage_excess(given, {"v": 1 << 20}) == ""
+    assert storage_excess(given, {"v": 2 << 20}) == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
+    assert (
+        storage_excess(given, {"w": 3 << 20})
+        == "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. "
+    )
+
+
+def test_admission_under_pressure() -> None:
+    with_request = pod(resources={"requests": {"memory": "1Mi"}})
+    assert admit_under_pressure(pod(), Pressure()) is None
+    assert admit_under_pressure(pod(), Pressure(memory=True)) == (
+        "Evicted",
+        "The node had condition: [MemoryPressure]. ",
+    )
+    assert admit_under_pressure(with_request, Pressure(memory=True)) is None
+    assert admit_under_pressure(with_request, Pressure(disk=True)) == (
+        "Evicted",
+        "The node had condition: [DiskPressure]. ",
+    )
+
+
+def test_image_collection() -> None:
+    images = [ImageRecord(i, (f"{i}:1",), (), 10 * GIB) for i in ("a", "b", "c", "new")]
+    seen = {"a": 0.0, "b": 0.0, "c": 0.0, "new": 990.0}
+
+    def chosen(available: int, in_use: set[str]) -> list[str]:
+        disk = Disk(100 * GIB, available * GIB)
+        found = images_to_remove(images, in_use, {"b": 5.0, "c": 1.0}, seen, disk, GcPolicy(), 1000.0)
+        return [i.id for i in found]
+
+    assert chosen(16, set()) == []
+    assert chosen(15, set()) == ["a"]
+    assert chosen(5, {"a"}) == ["c", "b"]
+
+
+def running(**resources: int) -> PodRecord:
+    ref, now = PodRef("ns", "p", "p"), datetime.now(UTC)
+    run = ContainerRecord("id", ref, "c", 0, State.RUNNING, now, now, resources=Resources(**resources))
+    return PodRecord(ref, (), (run,))
+
+
+@pytest.mark.parametrize(
+    ("limits", "before", "policy", "expected"),
+    [
+        ({"cpu": "1", "memory": "64Mi"}, {"cpu_shares": 1024, "cpu_quota": 100000, "memory": 64 << 20}, None, []),
+        ({"cpu": "2", "memory": "64Mi"}, {"cpu_shares": 1024, "cpu_quota": 100000, "memory": 64 << 20}, None, [False]),
+        ({"memory": "128Mi"}, {"cpu_shares": 2, "memory": 64 << 20}, "RestartContainer", [True]),
+        ({}, {"cpu_shares": 2, "memory": 64 << 20}, None, [True]),
+        ({}, {"cpu_shares": 2}, None, []),
+    ],
+)
+def test_resize(limits: dict[str, str], before: dict[str, int], policy: str | None, expected: list[bool]) -> None:
+    policies = [{"resourceName": "memory", "restartPolicy": policy}] if policy else []
+    given = pod(resources={"limits": limits}, resizePolicy=policies)
+    assert [r.restart for r in resizes(given, running(**before), GIB)] == expected
+
+
+class Signer:
+    """Answers every signing request with a certificate made elsewhere, at the second look."""
+
+    def __init__(self, certificate: bytes) -> None:
+        self.certificate, self.created, self.looks = certificate, [], 0  # type: ignore[var-annotated]
+
+    async def create(self, resource: Any, obj: Any) -> Any:
+        self.created.append(obj)
+        return {**obj, "metadata": {"name": "csr-1"}}
+
+    async def get(self, resource: Any, name: str) -> Any:
+        self.looks += 1
+        return {"status": {"certificate": base64.b64encode(self.certificate).decode()} if self.looks > 1 else {}}
+
+
+async def test_certificates_are_requested_and_written(tmp_path: Path) -> None:
+    made, _ = self_signed(tmp_path / "made", "n1", "192.0.2.1")
+    signer: Any = Signer(made.read_bytes())
+    file, clock = CertificateFile(tmp_path / "pki", "kubelet-client"), FakeClock()
+
+    async def nothing() -> None: ...
+
+    manager = CertificateManager(signer, clock, file, node_name="n1", changed=nothing)
+    task = asyncio.create_task(manager.renew())
+    await clock.advance(2)
+    await task
+    spec = signer.created[0]["spec"]
+    request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
+    assert request.subject.rfc4514_string() == "CN=system:node:n1,O=system:nodes"
+    assert (spec["signerName"], spec["usages"]) == (
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        ["digital signature", "client auth"],
+    )
+    certificate = file.read()
+    assert certificate is not None
+    assert b"PRIVATE KEY" in file.current.read_bytes()
+    assert file.current.resolve().stat().st_mode & 0o777 == 0o600
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert rotation_time(certificate, 0.5) - certificate.not_valid_before_utc == life * 0.8
+    assert life > timedelta(days=300)
+
+
+def test_denied_requests_and_the_new_kubeconfig() -> None:
+    with pytest.raises(CertificateDenied, match="was denied: no"):
+        signed({"status": {"conditions": [{"type": "Denied", "message": "no"}]}})
+    given = {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://s"}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+    }
+    found = kubeconfig_of(given, Path("/pki/current.pem"))
+    assert found["clusters"][0]["cluster"] == {"server": "https://s"}
+    assert "secret" not in str(found)

@@ -1,0 +1,179 @@
+"""Pod workers on the simulated runtime: whole lives of pods, with a clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubelet.containers.build import NodeFacts
+from kubelet.containers.hooks import HookRunner
+from kubelet.images.manager import ImageManager
+from kubelet.pods.killer import Exits, Killer
+from kubelet.pods.kit import Kit
+from kubelet.pods.manager import PodManager
+from kubelet.pods.objects import NoObjects
+from kubelet.pods.services import NoServices
+from kubelet.pods.starter import ClusterDns, ContainerStarter
+from kubelet.probes.http import probe_client
+from kubelet.probes.manager import ProbeManager
+from kubelet.probes.prober import Prober
+from kubelet.runtime.simulated import SimulatedRuntime
+from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.tokens import NoTokens
+from kubeling.client.clock import SystemClock
+
+
+class Events:
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def event(self, obj: Any, type_: str, reason: str, message: str, **more: Any) -> None:
+        self.told.append((reason, message))
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.told]
+
+
+class World:
+    """One kubelet without API server: the last status of each pod, and those whose end was reported."""
+
+    def __init__(self, folder: Path) -> None:
+        clock, self.events = SystemClock(), Events()
+        self.runtime = SimulatedRuntime(clock)
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.finished: list[str] = []
+        self.http = probe_client()
+        runtime: Any = self.runtime
+        node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, folder)
+        hooks, exits = HookRunner(runtime, clock, self.http), Exits()
+        starter = ContainerStarter(
+            runtime=runtime, images=ImageManager(runtime, clock), objects=NoObjects(), services=NoServices(),
+            recorder=self.events, hooks=hooks, node=node, dns=ClusterDns((), "cluster.local", folder / "none"), pods_folder=folder,
+        )  # fmt: skip
+        self.kit = Kit(
+            runtime=runtime, starter=starter, killer=Killer(runtime, hooks, self.events, clock, exits, "192.0.2.1"),
+            exits=exits, volumes=VolumeManager(folder, objects=NoObjects(), tokens=NoTokens(), runtime=runtime),
+            probes=ProbeManager(Prober(runtime, self.http), self.events, clock), recorder=self.events, clock=clock, node=node,
+            pods_folder=folder, publish=self._publish, finish=self._finish, release=lambda uid: None,
+        )  # fmt: skip
+        self.pods = PodManager(self.kit, self._admit, lambda: True)
+        self.refusal: tuple[str, str] | None = None
+
+    def _admit(self, pod: Any, others: Any) -> tuple[str, str] | None:
+        return self.refusal
+
+    def _publish(self, pod: Any, status: Any) -> None:
+        self.statuses[pod["metadata"]["uid"]] = status
+
+    async def _finish(self, pod: Any, status: Any) -> None:
+        self.finished.append(pod["metadata"]["uid"])
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    def phase(self, uid: str = "u1") -> str:
+        return str(self.statuses.get(uid, {}).get("phase"))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> Any:
+    world = World(tmp_path)
+    follower = asyncio.create_task(world.pods.follow_runtime())
+    yield world
+    follower.cancel()
+    await world.pods.close()
+    await world.http.aclose()
+
+
+def pod(image: str = "app:1", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u1"},
+        "spec": {"containers": [{"name": "c", "image": image}], "terminationGracePeriodSeconds": 1, **spec},
+    }
+
+
+def deleted(given: dict[str, Any], grace: int = 1) -> dict[str, Any]:
+    metadata = {**given["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace}
+    return {**given, "metadata": metadata}
+
+
+async def test_a_pod_runs_and_goes(world: World, tmp_path: Path) -> None:
+    world.pods.put(pod())
+    await world.until(lambda: world.phase() == "Running")
+    assert world.events.reasons == ["Pulled", "Created", "Started"]
+    await world.until(lambda: world.statuses["u1"]["containerStatuses"][0]["ready"])
+    world.pods.put(deleted(pod()))
+    await world.until(lambda: world.finished == ["u1"])
+    assert ("Killing", "Stopping container c") in world.events.told
+    assert world.phase() == "Failed"  # the simulated container ends with 143
+    assert await world.runtime.pods() == {}
+    assert list(tmp_path.iterdir()) == []
+    assert world.pods.pods() == []
+
+
+async def test_a_job_completes_and_stays_until_deleted(world: World) -> None:
+    given = pod("done/exit:0", restartPolicy="Never")
+    world.pods.put(given)
+    await world.until(lambda: world.phase() == "Succeeded")
+    assert (await world.runtime.pods())["u1"].containers
+    world.pods.put(deleted(given))
+    await world.until(lambda: world.finished == ["u1"])
+
+
+async def test_a_crash_loop_backs_off(world: World) -> None:
+    world.pods.put(pod("bad/exit:3"))
+    await world.until(lambda: "BackOff" in world.events.reasons)
+    entry = world.statuses["u1"]["containerStatuses"][0]
+    assert entry["state"]["waiting"] == {
+        "reason": "CrashLoopBackOff",
+        "message": "back-off 10s restarting failed container=c pod=p_ns(u1)",
+    }
+    assert entry["lastState"]["terminated"]["exitCode"] == 3
+    assert entry["restartCount"] == 1
+    assert ("BackOff", "Back-off restarting failed container c in pod p_ns(u1)") in world.events.told
+
+
+async def test_a_refused_pod_fails(world: World) -> None:
+    world.refusal = ("OutOfcpu", "Pod was rejected: no room")
+    world.pods.put(pod())
+    await world.until(lambda: world.phase() == "Failed")
+    assert (world.statuses["u1"]["reason"], world.statuses["u1"]["message"]) == (
+        "OutOfcpu",
+        "Pod was rejected: no room",
+    )
+    assert await world.runtime.pods() == {}
+
+
+async def test_missing_volume_is_told_and_retried(world: World) -> None:
+    world.pods.put(pod(volumes=[{"name": "v", "configMap": {"name": "gone"}}]))
+    await world.until(lambda: "FailedMount" in world.events.reasons)
+    assert world.statuses["u1"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+
+
+async def test_a_lost_sandbox_brings_a_new_one(world: World) -> None:
+    world.pods.put(pod())
+    await world.until(lambda: world.phase() == "Running")
+    record = (await world.runtime.pods())["u1"]
+    await world.runtime.remove_sandbox(record.sandboxes[0].id)
+    await world.runtime.signal(record.containers[0].id, "SIGKILL")
+    await world.until(lambda: "Started" in world.events.reasons[3:])
+    assert (await world.runtime.pods())["u1"].sandbox is not None
+
+
+async def test_unknown_containers_are_removed(world: World) -> None:
+    world.pods.put(pod())
+    await world.until(lambda: world.phase() == "Running")
+    await world.pods.close()
+    for _ in range(2):  # what is unknown at two looks goes
+        await world.pods._collect_orphans(await world.runtime.pods())
+    assert await world.runtime.pods() == {}
