@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks` runs those of the API server; figures in docs/architecture.md."""
