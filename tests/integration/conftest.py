@@ -99,11 +99,11 @@ def wait_ready(url: str, process: Process) -> None:
     pytest.fail(f"not ready at {url}: {process.log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
-def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+@contextlib.contextmanager
+def running_etcd(directory: Path) -> Iterator[Etcd]:
+    """An etcd of its own with its data in ``directory``; skips the test where none is installed."""
     if shutil.which("etcd") is None:
         pytest.skip("etcd is not installed")
-    directory = tmp_path_factory.mktemp("etcd")
     client, peer = free_port(), free_port()
     url = f"http://127.0.0.1:{client}"
     process = start(
@@ -120,6 +120,13 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
         time.sleep(0.05)
     yield Etcd(url, process)
     process.stop()
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    """The session's etcd; the session's server writes to it on its own, too."""
+    with running_etcd(tmp_path_factory.mktemp("etcd")) as running:
+        yield running
 
 
 StartServer = Callable[..., ApiServer]

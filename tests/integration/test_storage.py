@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from apiserver.storage.base import Storage, Unavailable
 from apiserver.storage.etcd import EtcdStorage
-from tests.integration.conftest import Etcd, free_port
+from tests.integration.conftest import Etcd, free_port, running_etcd
 from tests.unit.apiserver.storage import contract
 
 
+@pytest.fixture(scope="module")
+def quiet_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    """An etcd that nobody else writes to: the contract counts revisions."""
+    with running_etcd(tmp_path_factory.mktemp("quiet-etcd")) as running:
+        yield running
+
+
 @pytest.fixture
-async def storage(etcd: Etcd) -> AsyncIterator[Storage]:
-    made = await EtcdStorage.connect([etcd.url])
+async def storage(quiet_etcd: Etcd) -> AsyncIterator[Storage]:
+    made = await EtcdStorage.connect([quiet_etcd.url])
     yield made
     await made.close()
 
