@@ -12,8 +12,8 @@ scripts/images.sh || exit 1
 # what only tests need
 missing=()
 command -v curl >/dev/null || missing+=(curl)
-docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || missing+=(docker-compose)
 [ ${#missing[@]} -eq 0 ] || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+scripts/compose.sh || exit 1
 
 # the images of docker-compose.yml take a minute, mostly waiting: beside the first tests
 scripts/images.sh cluster &

@@ -1,7 +1,8 @@
-"""The same cluster from docker-compose.yml, with whatever compose the machine has."""
+"""The same cluster from docker-compose.yml, with every compose command that scripts/compose.sh could get."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,17 +14,28 @@ from tests.e2e.support import IMAGE, Cluster, cluster_environment, eventually, f
 
 ROOT = Path(__file__).resolve().parents[2]
 
-
-def compose_command() -> list[str]:
-    """The compose v2 plugin, else docker-compose 1.29."""
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        return ["docker", "compose"]
-    assert shutil.which("docker-compose"), "no compose: apt-get install docker-compose"
-    return ["docker-compose"]
+COMPOSES = (  # the plugin of this machine or the one that scripts/compose.sh fetched; docker-compose 1.29
+    ("v2", ("docker", "compose")),
+    ("v2", ("docker", "--config", str(ROOT / "build/compose"), "compose")),
+    ("1.29", ("docker-compose",)),
+)
 
 
-@pytest.fixture(scope="module")
-def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def works(command: tuple[str, ...]) -> bool:
+    found = shutil.which(command[0])
+    return found is not None and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
+
+
+COMMANDS = dict((name, command) for name, command in reversed(COMPOSES) if works(command))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def some_compose() -> None:
+    assert COMMANDS, "no compose: scripts/compose.sh"
+
+
+@pytest.fixture(scope="module", params=COMMANDS.values(), ids=COMMANDS.keys())
+def composed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     run("scripts/images.sh", "cluster", timeout=600)
     folder = tmp_path_factory.mktemp("compose")
     shutil.copy(ROOT / "docker-compose.yml", folder)
@@ -31,7 +43,9 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     state = folder / "state"
     env = {**cluster_environment(folder), "KUBELING_PORT": str(port), "KUBELING_STATE": str(state)}
     env["COMPOSE_PROJECT_NAME"] = "kubelingtest"
-    compose = [*compose_command(), "-f", str(folder / "docker-compose.yml")]
+    # the plugin lives below the home folder, which the environment of a test cluster replaces
+    env["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
+    compose = [*request.param, "-f", str(folder / "docker-compose.yml")]
     cluster = Cluster("compose", folder / "kubeconfig", port, {**env, "KUBECONFIG": str(folder / "kubeconfig")})
     try:
         run(*compose, "up", "-d", "--no-build", env=env, timeout=300)
