@@ -83,14 +83,22 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
-def parse_flags(options: type[O], prog: str, argv: Sequence[str], *, ignored: Mapping[str, str] | None = None) -> O:
+def parse_flags(
+    options: type[O],
+    prog: str,
+    argv: Sequence[str],
+    *,
+    ignored: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> O:
     """The options from the arguments. Ends the process with status 2 and one line when they are wrong.
 
-    ``ignored`` maps names of upstream's flags that are accepted without effect to the reason.
+    ``ignored`` maps names of upstream's flags that are accepted without effect to the reason; ``texts`` maps fields to what
+    ``--help`` adds to their description.
     """
     parser = _Parser(prog=prog, description=options.__doc__, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for name, field in options.model_fields.items():
-        _add(parser, name, field)
+        _add(parser, name, field, (texts or {}).get(name, ""))
     if ignored:
         group = parser.add_argument_group("accepted for compatibility, without effect")
         for name, why in sorted(ignored.items()):
@@ -104,11 +112,11 @@ def parse_flags(options: type[O], prog: str, argv: Sequence[str], *, ignored: Ma
         parser.error(f"--{flag}: {first['msg']}")
 
 
-def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo, more_text: str) -> None:
     flag = f"--{(field.alias or name).replace('_', '-')}"
     default = field.get_default(call_default_factory=True, validated_data={})
     shown = "" if default in ("", None, [], {}) else f" (default {str(default).lower()})"
-    text = f"{field.description or ''}{shown}".replace("%", "%%")
+    text = " ".join(t for t in (f"{field.description or ''}{shown}", more_text) if t).replace("%", "%%")
     more: dict[str, Any] = {"dest": field.alias or name, "help": text}
     if field.annotation is bool:
         more.update(nargs="?", const="true", metavar="true|false")

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import uvloop
@@ -87,8 +87,8 @@ async def _start_health(process: Process, address: str, port: int) -> HealthServ
     return health
 
 
-def client_for(options: CommonOptions, user_agent: str) -> Client:
-    """The client that ``--kubeconfig``, ``--context`` and ``--master`` ask for; inside a pod its service account's.
+def credentials_for(options: CommonOptions) -> kubeconfig.Credentials:
+    """Server and identity that ``--kubeconfig``, ``--context`` and ``--master`` ask for; inside a pod its service account's.
 
     Raises KubeconfigError.
     """
@@ -98,8 +98,12 @@ def client_for(options: CommonOptions, user_agent: str) -> Client:
         credentials = kubeconfig.Credentials(options.master)
     else:
         credentials = kubeconfig.in_cluster()
-    server = options.master or credentials.server
-    return Client(Transport(server, credentials=credentials, user_agent=user_agent))
+    return replace(credentials, server=options.master) if options.master else credentials
+
+
+def client_for(options: CommonOptions, user_agent: str) -> Client:
+    """The client with those credentials. Raises KubeconfigError."""
+    return Client(Transport.of(credentials_for(options), user_agent=user_agent))
 
 
 O = TypeVar("O", bound=CommonOptions)  # noqa: E741  # the conventional name for options
@@ -112,9 +116,14 @@ def component_main(
     *,
     argv: Sequence[str] | None = None,
     ignored: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> int:
-    """A component's whole process; answers the exit status. What keeps it from starting is one line on stderr."""
-    options = parse_flags(options_type, name, sys.argv[1:] if argv is None else argv, ignored=ignored)
+    """A component's whole process; answers the exit status. What keeps it from starting is one line on stderr.
+
+    ``ignored`` and ``texts`` are ``parse_flags``'s.
+    """
+    given = sys.argv[1:] if argv is None else argv
+    options = parse_flags(options_type, name, given, ignored=ignored, texts=texts)
     setup_logging(options.logging_format, options.v)
 
     async def with_options(process: Process) -> None:

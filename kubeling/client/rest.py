@@ -16,6 +16,7 @@ from kubeling.api.meta import Object
 from kubeling.api.resource import Resource
 from kubeling.client import kubeconfig, requests
 from kubeling.client.requests import PatchKind, Request
+from kubeling.client.throttle import Throttle
 from kubeling.client.transport import Transport
 from kubeling.client.watch import WatchEvent, events
 
@@ -42,6 +43,10 @@ class Client:
     def in_cluster(cls, *, user_agent: str = "kubeling") -> Client:
         """A client for the pod's own service account. Raises KubeconfigError outside a pod."""
         return cls(Transport.of(kubeconfig.in_cluster(), user_agent=user_agent))
+
+    def lent(self, *, user_agent: str, throttle: Throttle | None = None) -> Client:
+        """The same identity and connections under another agent's name, with a limit of its own. Close the first only."""
+        return Client(self._transport.throttled(throttle), user_agent=user_agent)
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "", **params: str

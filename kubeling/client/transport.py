@@ -15,7 +15,9 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -24,11 +26,22 @@ from kubeling.client.errors import ConnectionFailed, KubeconfigError
 from kubeling.client.kubeconfig import Credentials
 from kubeling.client.metrics import METRICS, ClientMetrics
 from kubeling.client.requests import Request
+from kubeling.client.throttle import Throttle
 
 KEEPALIVE_SECONDS = 4.0  # below the 5 s after which common servers (uvicorn) close an idle connection
 TOKEN_SECONDS = 60.0  # projected tokens rotate; the file is read again this often
 POOL = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=KEEPALIVE_SECONDS)
 STREAMS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+
+
+class TokenSource(Protocol):
+    """Where a transport's bearer tokens come from."""
+
+    async def token(self) -> str:
+        """A token that is good now; empty for none. May raise StatusError and ConnectionFailed."""
+
+    def reset(self) -> bool:
+        """The server refused the token: forget it. False where asking again would give the same."""
 
 
 class Transport:
@@ -45,6 +58,8 @@ class Transport:
         mock: httpx.AsyncBaseTransport | None = None,
         timeout: float = 60.0,
         user_agent: str = "kubeling",
+        tokens: TokenSource | None = None,
+        throttle: Throttle | None = None,
         metrics: ClientMetrics = METRICS,
     ) -> None:
         parts = urlsplit(server)
@@ -53,7 +68,8 @@ class Transport:
         self._timeout = timeout
         self._metrics = metrics
         self._headers = {"Accept": "application/json", "User-Agent": user_agent, "Host": parts.netloc}
-        self._token = _Token(credentials)
+        self._tokens: TokenSource = tokens or _Token(credentials)
+        self._throttle = throttle
         self._extensions: dict[str, object] = {}
         if credentials is not None:
             self._headers.update(_identity_headers(credentials))
@@ -71,17 +87,39 @@ class Transport:
         """A transport to the credentials' own server."""
         return cls(credentials.server, credentials=credentials, user_agent=user_agent, timeout=timeout)
 
+    def throttled(self, throttle: Throttle | None) -> Transport:
+        """The same connections and identity, under a limit of its own."""
+        return self.acting_as(self._tokens, throttle)
+
+    def acting_as(self, tokens: TokenSource, throttle: Throttle | None = None) -> Transport:
+        """Another identity over the same connections. Those must carry no client certificate: servers look at that first."""
+        other = copy(self)
+        other._tokens, other._throttle = tokens, throttle
+        return other
+
     async def send(self, request: Request) -> tuple[int, httpx.Headers, bytes]:
-        """Status, headers and body of the answer. Raises ConnectionFailed; a read is tried twice, a write never."""
+        """Status, headers and body of the answer. Raises ConnectionFailed; a read is tried twice, a write never.
+
+        A request that was refused for its token (401) has changed nothing and is sent again with a new one.
+        """
+        if self._throttle is not None:
+            await self._throttle.take()
+        answer = await self._send(request)
+        if answer[0] == 401 and self._tokens.reset():
+            answer = await self._send(request)
+        return answer
+
+    async def _send(self, request: Request) -> tuple[int, httpx.Headers, bytes]:
+        token = await self._tokens.token()
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
                 try:
-                    status, headers, body = await self._exchange(request)
+                    status, headers, body = await self._exchange(request, token)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                     if not request.idempotent:
                         raise
-                    status, headers, body = await self._exchange(request)  # the server had closed it
+                    status, headers, body = await self._exchange(request, token)  # the server had closed it
         except (httpx.TransportError, TimeoutError, OSError) as err:
             self._metrics.requests.labels("<error>", self.host, request.method).inc()
             raise _failed(request, self._base, err) from err
@@ -89,8 +127,8 @@ class Transport:
         self._metrics.request_seconds.labels(self.host, request.method).observe(time.monotonic() - started)
         return status, headers, body
 
-    async def _exchange(self, request: Request) -> tuple[int, httpx.Headers, bytes]:
-        response = await self._pool.handle_async_request(self._build(request, self._timeout))
+    async def _exchange(self, request: Request, token: str) -> tuple[int, httpx.Headers, bytes]:
+        response = await self._pool.handle_async_request(self._build(request, token, self._timeout))
         try:
             return response.status_code, response.headers, await response.aread()
         finally:
@@ -101,9 +139,10 @@ class Transport:
         self, request: Request, *, idle_seconds: float | None = None
     ) -> AsyncIterator[tuple[int, httpx.Headers, AsyncIterator[bytes]]]:
         """Status, headers and the body's chunks as they come; silence longer than ``idle_seconds`` is a failure."""
+        token = await self._tokens.token()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._streams.handle_async_request(self._build(request, idle_seconds))
+                response = await self._streams.handle_async_request(self._build(request, token, idle_seconds))
         except (httpx.TransportError, TimeoutError, OSError) as err:
             raise _failed(request, self._base, err) from err
         try:
@@ -118,9 +157,10 @@ class Transport:
         except (httpx.TransportError, OSError) as err:
             raise _failed(request, self._base, err) from err
 
-    def _build(self, request: Request, read_timeout: float | None) -> httpx.Request:
+    def _build(self, request: Request, token: str, read_timeout: float | None) -> httpx.Request:
         query = f"?{urlencode(request.params)}" if request.params else ""
-        headers = {**self._headers, **self._token.header(), **request.headers}
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**self._headers, **bearer, **request.headers}
         timeout = {"connect": 5.0, "read": read_timeout, "write": self._timeout, "pool": self._timeout}
         return httpx.Request(
             request.method,
@@ -137,14 +177,14 @@ class Transport:
 
 
 class _Token:
-    """The bearer token header; a token file is read again when it may have rotated."""
+    """The credentials' bearer token; a token file is read again when it may have rotated."""
 
     def __init__(self, credentials: Credentials | None) -> None:
         self._file = Path(credentials.token_file) if credentials and credentials.token_file else None
         self._token = credentials.token if credentials else ""
         self._read_at = float("-inf")
 
-    def header(self) -> dict[str, str]:
+    async def token(self) -> str:
         if self._file is not None and time.monotonic() - self._read_at > TOKEN_SECONDS:
             try:
                 self._token = self._file.read_text().strip()
@@ -152,7 +192,10 @@ class _Token:
                 if not self._token:
                     raise KubeconfigError(f"cannot read the token in {self._file}: {err.strerror}") from err
             self._read_at = time.monotonic()
-        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        return self._token
+
+    def reset(self) -> bool:
+        return False
 
 
 def _identity_headers(credentials: Credentials) -> dict[str, str]:
