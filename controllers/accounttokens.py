@@ -138,4 +138,10 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("serviceaccount-token-controller", build, alias="serviceaccount-token")
+CONTROLLER = ControllerSpec(
+    "serviceaccount-token-controller",
+    build,
+    alias="serviceaccount-token",
+    root=True,
+    syncs="concurrent_serviceaccount_token_syncs",
+)

@@ -143,5 +143,13 @@ def _build_signer(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CLEANER = ControllerSpec("token-cleaner-controller", _build_cleaner, alias="tokencleaner")
-SIGNER = ControllerSpec("bootstrap-signer-controller", _build_signer, alias="bootstrapsigner")
+CLEANER = ControllerSpec(
+    "token-cleaner-controller", _build_cleaner, alias="tokencleaner", on_by_default=False, account="token-cleaner"
+)
+SIGNER = ControllerSpec(
+    "bootstrap-signer-controller",
+    _build_signer,
+    alias="bootstrapsigner",
+    on_by_default=False,
+    account="bootstrap-signer",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from controllers.lib.collection import Collection
@@ -27,13 +27,18 @@ class Runnable(Protocol):
 
 @dataclass
 class Context:
-    """Client, shared informers, clock and options of a manager."""
+    """Client, shared informers, clock and options of a manager; ``workers`` is how many keys a controller has in work."""
 
     client: Client
     informers: SharedInformers
     clock: Clock
     options: Options
     recorders: dict[str, EventRecorder] = field(default_factory=dict)
+    workers: int = 5
+
+    def acting_as(self, client: Client, workers: int) -> Context:
+        """The same for one controller: with a client of its own, which its events go through too."""
+        return replace(self, client=client, workers=workers, recorders={})
 
     def collection(
         self, resource: Resource, *, namespace: str = "", indexers: Mapping[str, IndexFunction] | None = None
@@ -47,19 +52,36 @@ class Context:
             self.recorders[component] = EventRecorder(self.client, component, clock=self.clock)
         return self.recorders[component]
 
-    def controller(self, name: str, reconciler: Reconciler[K], *, workers: int = 5) -> Controller[K]:
+    def controller(self, name: str, reconciler: Reconciler[K], *, workers: int = 0) -> Controller[K]:
         """A controller on the manager's clock; ``name`` is its work queue's in the metrics."""
-        return Controller(name, reconciler, workers=workers, clock=self.clock)
+        return Controller(name, reconciler, workers=workers or self.workers, clock=self.clock)
+
+
+Build = Callable[[Context], Sequence[Runnable]]
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerSpec:
     """A controller's declaration. ``build`` answers what to run, nothing where the options leave it without work.
 
-    ``name`` is upstream's (``deployment-controller``); ``alias`` the short form that ``--controllers`` also takes.
+    ``name`` is upstream's (``deployment-controller``); ``alias`` the short form that ``--controllers`` also takes. ``account``
+    is the service account in kube-system that it acts as under ``--use-service-account-credentials``, by default its name;
+    ``root`` marks one that acts with the manager's own credentials all the same. ``syncs`` names the option that says how many
+    keys it has in work.
     """
 
     name: str
-    build: Callable[[Context], Sequence[Runnable]]
+    build: Build
     alias: str = ""
     on_by_default: bool = True
+    account: str = ""
+    root: bool = False
+    syncs: str = ""
+
+    def workers(self, options: Options) -> int:
+        return int(getattr(options, self.syncs)) if self.syncs else 5
+
+
+def nothing(context: Context) -> Sequence[Runnable]:
+    """For controllers that upstream lists and that have no work in a cluster without a cloud provider."""
+    return ()

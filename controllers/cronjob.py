@@ -290,4 +290,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="cronjob")
+CONTROLLER = ControllerSpec(COMPONENT, build, alias="cronjob", syncs="concurrent_cron_job_syncs")

@@ -136,4 +136,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("pod-garbage-collector-controller", build, alias="podgc")
+CONTROLLER = ControllerSpec("pod-garbage-collector-controller", build, alias="podgc", account="pod-garbage-collector")

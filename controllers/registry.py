@@ -73,9 +73,10 @@ def choose(wanted: list[str], specs: tuple[ControllerSpec, ...] = CONTROLLERS) -
     ``*`` means all that are on by default; ``foo`` and ``-foo`` win over it, the first mention counts.
     """
     known = {name for spec in specs for name in (spec.name, spec.alias) if name}
-    unknown = [item for item in wanted if item != "*" and item.removeprefix("-") not in known]
+    unknown = [name for item in wanted if item != "*" and (name := item.removeprefix("-")) not in known]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not in the list of known controllers: {', '.join(sorted(known))}")
+        told = [f'"{name}" is not in the list of known controllers' for name in unknown]
+        raise ValueError(told[0] if len(told) == 1 else f"[{', '.join(told)}]")
     return [spec for spec in specs if _is_on(spec, wanted)]
 
 
@@ -86,3 +87,10 @@ def _is_on(spec: ControllerSpec, wanted: list[str]) -> bool:
         if item in (f"-{spec.name}", f"-{spec.alias}"):
             return False
     return "*" in wanted and spec.on_by_default
+
+
+def listed(specs: tuple[ControllerSpec, ...] = CONTROLLERS) -> str:
+    """What ``--help`` says of the names, as upstream words it."""
+    off = sorted(spec.name for spec in specs if not spec.on_by_default)
+    names = ", ".join(sorted(spec.name for spec in specs))
+    return f"All controllers: {names} Disabled-by-default controllers: {', '.join(off)}"

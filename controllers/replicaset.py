@@ -212,7 +212,13 @@ def _builder(flavor: Flavor) -> Callable[[Context], Sequence[Runnable]]:
     return build
 
 
-CONTROLLER = ControllerSpec("replicaset-controller", _builder(REPLICA_SET), alias="replicaset")
+CONTROLLER = ControllerSpec(
+    "replicaset-controller", _builder(REPLICA_SET), alias="replicaset", syncs="concurrent_replicaset_syncs"
+)
 REPLICATION = ControllerSpec(
-    "replicationcontroller-controller", _builder(REPLICATION_CONTROLLER), "replicationcontroller"
+    "replicationcontroller-controller",
+    _builder(REPLICATION_CONTROLLER),
+    alias="replicationcontroller",
+    account="replication-controller",
+    syncs="concurrent_rc_syncs",
 )

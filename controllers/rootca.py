@@ -55,4 +55,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("root-ca-certificate-publisher-controller", build, alias="root-ca-cert-publisher")
+CONTROLLER = ControllerSpec(
+    "root-ca-certificate-publisher-controller", build, alias="root-ca-cert-publisher", account="root-ca-cert-publisher"
+)

@@ -68,4 +68,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("serviceaccount-controller", build, alias="serviceaccount")
+CONTROLLER = ControllerSpec(
+    "serviceaccount-controller", build, alias="serviceaccount", account="service-account-controller"
+)

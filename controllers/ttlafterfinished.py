@@ -64,4 +64,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("ttl-after-finished-controller", build, alias="ttl-after-finished")
+CONTROLLER = ControllerSpec(
+    "ttl-after-finished-controller", build, alias="ttl-after-finished", syncs="concurrent_ttl_after_finished_syncs"
+)

@@ -170,6 +170,15 @@ def _build_cleaner(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-APPROVING = ControllerSpec("certificatesigningrequest-approving-controller", _build_approver, alias="csrapproving")
-SIGNING = ControllerSpec("certificatesigningrequest-signing-controller", _build_signer, alias="csrsigning")
-CLEANING = ControllerSpec("certificatesigningrequest-cleaner-controller", _build_cleaner, alias="csrcleaner")
+APPROVING = ControllerSpec(
+    "certificatesigningrequest-approving-controller",
+    _build_approver,
+    alias="csrapproving",
+    account="certificate-controller",
+)
+SIGNING = ControllerSpec(
+    "certificatesigningrequest-signing-controller", _build_signer, alias="csrsigning", account="certificate-controller"
+)
+CLEANING = ControllerSpec(
+    "certificatesigningrequest-cleaner-controller", _build_cleaner, alias="csrcleaner", account="certificate-controller"
+)

@@ -165,4 +165,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="daemonset")
+CONTROLLER = ControllerSpec(
+    COMPONENT, build, alias="daemonset", account="daemon-set-controller", syncs="concurrent_daemonset_syncs"
+)

@@ -187,4 +187,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="deployment")
+CONTROLLER = ControllerSpec(COMPONENT, build, alias="deployment", syncs="concurrent_deployment_syncs")

@@ -149,4 +149,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("endpoints-controller", build, alias="endpoint")
+CONTROLLER = ControllerSpec(
+    "endpoints-controller", build, alias="endpoint", account="endpoint-controller", syncs="concurrent_endpoint_syncs"
+)

@@ -159,4 +159,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("endpointslice-controller", build, alias="endpointslice")
+CONTROLLER = ControllerSpec(
+    "endpointslice-controller", build, alias="endpointslice", syncs="concurrent_service_endpoint_syncs"
+)

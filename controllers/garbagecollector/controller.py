@@ -30,7 +30,6 @@ from kubeling.client.rest import Client
 log = logging.getLogger(__name__)
 
 COMPONENT = "garbage-collector-controller"
-WORKERS = 20
 ABSENT_SIZE = 2000
 UNKNOWN_KIND_SECONDS = 10.0
 
@@ -191,7 +190,7 @@ class GarbageCollector:
 def build(context: Context) -> Sequence[Runnable]:
     graph = Graph()
     collector = Collector(context.client, graph, context.recorder(COMPONENT))
-    controller: Controller[str] = context.controller("garbage_collector", collector, workers=WORKERS)
+    controller: Controller[str] = context.controller("garbage_collector", collector)
     collector.controller = controller
 
     def changed(resource: Resource, old: Object | None, new: Object | None) -> None:
@@ -202,4 +201,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [GarbageCollector(collector.monitors, controller)]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="garbagecollector")
+CONTROLLER = ControllerSpec(
+    COMPONENT, build, alias="garbagecollector", account="generic-garbage-collector", syncs="concurrent_gc_syncs"
+)

@@ -211,4 +211,10 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("horizontal-pod-autoscaler-controller", build, alias="horizontalpodautoscaling")
+CONTROLLER = ControllerSpec(
+    "horizontal-pod-autoscaler-controller",
+    build,
+    alias="horizontalpodautoscaling",
+    account="horizontal-pod-autoscaler",
+    syncs="concurrent_horizontal_pod_autoscaler_syncs",
+)

@@ -123,4 +123,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="job")
+CONTROLLER = ControllerSpec(COMPONENT, build, alias="job", syncs="concurrent_job_syncs")

@@ -76,9 +76,9 @@ def _deleting(old: Object | None, new: Object | None) -> Iterable[str]:
 
 def build(context: Context) -> Sequence[Runnable]:
     namespaces = context.collection(NAMESPACES)
-    controller = context.controller("namespace", NamespaceReconciler(namespaces, context.clock), workers=10)
+    controller = context.controller("namespace", NamespaceReconciler(namespaces, context.clock))
     controller.watch(namespaces.informer, _deleting)
     return [controller]
 
 
-CONTROLLER = ControllerSpec("namespace-controller", build, alias="namespace")
+CONTROLLER = ControllerSpec("namespace-controller", build, alias="namespace", syncs="concurrent_namespace_syncs")

@@ -200,4 +200,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [health, taints]
 
 
-CONTROLLER = ControllerSpec("node-lifecycle-controller", build, alias="nodelifecycle")
+CONTROLLER = ControllerSpec("node-lifecycle-controller", build, alias="nodelifecycle", account="node-controller")

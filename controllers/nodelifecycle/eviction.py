@@ -108,4 +108,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="taint-eviction")
+CONTROLLER = ControllerSpec(COMPONENT, build, alias="taint-eviction", account="node-controller")

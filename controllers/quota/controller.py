@@ -106,4 +106,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("resourcequota-controller", build, alias="resourcequota")
+CONTROLLER = ControllerSpec(
+    "resourcequota-controller", build, alias="resourcequota", syncs="concurrent_resource_quota_syncs"
+)

@@ -206,4 +206,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec(COMPONENT, build, alias="statefulset")
+CONTROLLER = ControllerSpec(COMPONENT, build, alias="statefulset", syncs="concurrent_statefulset_syncs")

@@ -77,7 +77,8 @@ class ClaimReconciler:
             "correctly registered."
         )
         self._recorder.event(claim, "Normal", "ExternalProvisioning", text)
-        return await self._claims.patch(claim, {"metadata": {"annotations": marks}})
+        annotations = {**annotations_of(claim), **marks}
+        return await self._claims.update({**claim, "metadata": {**claim["metadata"], "annotations": annotations}})
 
 
 class VolumeReconciler:
@@ -149,4 +150,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [claiming, holding]
 
 
-CONTROLLER = ControllerSpec("persistentvolume-binder-controller", build, alias="persistentvolume-binder")
+CONTROLLER = ControllerSpec(
+    "persistentvolume-binder-controller", build, alias="persistentvolume-binder", account="persistent-volume-binder"
+)

@@ -88,4 +88,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("ephemeral-volume-controller", build, alias="ephemeral-volume")
+CONTROLLER = ControllerSpec(
+    "ephemeral-volume-controller", build, alias="ephemeral-volume", syncs="concurrent_ephemeralvolume_syncs"
+)

@@ -61,4 +61,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("persistentvolume-expander-controller", build, alias="persistentvolume-expander")
+CONTROLLER = ControllerSpec(
+    "persistentvolume-expander-controller", build, alias="persistentvolume-expander", account="expand-controller"
+)

@@ -79,5 +79,12 @@ def _build_volumes(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-PVC_PROTECTION = ControllerSpec("persistentvolumeclaim-protection-controller", _build_claims, alias="pvc-protection")
-PV_PROTECTION = ControllerSpec("persistentvolume-protection-controller", _build_volumes, alias="pv-protection")
+PVC_PROTECTION = ControllerSpec(
+    "persistentvolumeclaim-protection-controller",
+    _build_claims,
+    alias="pvc-protection",
+    account="pvc-protection-controller",
+)
+PV_PROTECTION = ControllerSpec(
+    "persistentvolume-protection-controller", _build_volumes, alias="pv-protection", account="pv-protection-controller"
+)

@@ -178,4 +178,6 @@ def build(context: Context) -> Sequence[Runnable]:
     return [making, removing, furnishing]
 
 
-CONTROLLER = ControllerSpec("local-volume-provisioner-controller", build, alias="local-provisioner")
+CONTROLLER = ControllerSpec(
+    "local-volume-provisioner-controller", build, alias="local-provisioner", account="persistent-volume-binder"
+)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-from kubeling.api.meta import Object, name_of
+from kubeling.api.meta import Object
 from kubeling.api.resource import Resource
 from kubeling.api.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, STORAGE_CLASSES
 
-CONTROLLER_ROLES = "system:controller:"
-_CONTROLLERS = "kubeling:controllers"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _DNS = "kubeling:clusterdns"
 _DNS_SUBJECT = {"kind": "ServiceAccount", "name": "clusterdns", "namespace": "kube-system"}
@@ -88,28 +84,3 @@ def default_storage_class() -> tuple[Resource, Object]:
             "allowVolumeExpansion": True,
         },
     )
-
-
-def controller_objects(roles: list[Object]) -> list[tuple[Resource, Object]]:
-    """What lets the controller manager, which is one user, do what each controller's own service account may do upstream.
-
-    ``roles`` are the cluster's ClusterRoles; the rules of those named ``system:controller:…`` are joined.
-    """
-    rules = [r for role in roles if name_of(role).startswith(CONTROLLER_ROLES) for r in role.get("rules") or ()]
-    unique = list({json.dumps(r, sort_keys=True): r for r in rules}.values())
-    metadata = {"name": _CONTROLLERS}
-    return [
-        (CLUSTER_ROLES, {"apiVersion": _RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": unique}),
-        (
-            CLUSTER_ROLE_BINDINGS,
-            {
-                "apiVersion": _RBAC,
-                "kind": "ClusterRoleBinding",
-                "metadata": metadata,
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _CONTROLLERS},
-                "subjects": [
-                    {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-controller-manager"}
-                ],
-            },
-        ),
-    ]

@@ -223,6 +223,8 @@ def _controllers(layout: Layout) -> Iterator[ComponentSpec]:
         "cluster-signing-cert-file": layout.crt("ca"),
         "cluster-signing-key-file": layout.key("ca"),
         "cluster-name": layout.config.name,
+        "controllers": "*,bootstrapsigner,tokencleaner",
+        "use-service-account-credentials": "true",
         "service-cluster-ip-range": layout.config.service_cidr,
         "hostpath-provisioner-root": str(layout.paths.root / "volumes"),
         **({"cluster-cidr": str(layout.network.subnet)} if layout.network else {}),

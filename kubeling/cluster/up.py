@@ -15,12 +15,12 @@ from pathlib import Path
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, has_condition, name_of
 from kubeling.api.resource import Resource
-from kubeling.api.resources import CLUSTER_ROLES, NODES, SERVICE_ACCOUNTS
+from kubeling.api.resources import NODES, SERVICE_ACCOUNTS
 from kubeling.client.errors import ConnectionFailed
 from kubeling.client.kubeconfig import default_path
 from kubeling.client.rest import Client
 from kubeling.cluster import state
-from kubeling.cluster.addons import addon_objects, controller_objects, default_storage_class
+from kubeling.cluster.addons import addon_objects, default_storage_class
 from kubeling.cluster.components import Layout, Ports, plan_components
 from kubeling.cluster.config import ClusterConfig
 from kubeling.cluster.credentials import write_credentials
@@ -207,10 +207,7 @@ async def apply_addons_when_ready(layout: Layout, seconds: float = 120) -> None:
 
 
 async def _create_addons(client: Client) -> None:
-    roles = (await client.list(CLUSTER_ROLES)).get("items") or []
-    await asyncio.gather(
-        *(_ensure(client, r, obj) for r, obj in [*addon_objects(), default_storage_class(), *controller_objects(roles)])
-    )
+    await asyncio.gather(*(_ensure(client, r, obj) for r, obj in [*addon_objects(), default_storage_class()]))
 
 
 async def _ensure(client: Client, resource: Resource, obj: Object) -> None:

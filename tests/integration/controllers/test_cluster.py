@@ -26,6 +26,7 @@ from kubeling.api.resources import (
     POD_DISRUPTION_BUDGETS,
     PODS,
     RESOURCE_QUOTAS,
+    STORAGE_CLASSES,
 )
 from kubeling.client.rest import Client
 from tests.integration.controllers.conftest import eventually
@@ -36,6 +37,8 @@ CONTAINERS = [{"name": "c", "image": "x"}]
 
 
 async def test_a_claim_is_provisioned_once_a_node_is_chosen(client: Client, namespace: str) -> None:
+    standard = {"metadata": {"name": "standard"}, "provisioner": "kubeling.io/local"}
+    await client.create(STORAGE_CLASSES, {**standard, "volumeBindingMode": "WaitForFirstConsumer"})
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     spec["storageClassName"] = "standard"
     await client.create(PERSISTENT_VOLUME_CLAIMS, {"metadata": {"name": "c"}, "spec": spec}, namespace)

@@ -27,8 +27,10 @@ def test_choice(wanted: list[str], chosen: str) -> None:
 
 
 def test_unknown_names_are_told() -> None:
-    with pytest.raises(ValueError, match="nonsense is not in the list of known controllers"):
-        choose(["*", "nonsense"], SPECS)
+    with pytest.raises(ValueError, match=r'^"nonsense" is not in the list of known controllers$'):
+        choose(["*", "-nonsense"], SPECS)
+    with pytest.raises(ValueError, match=r'^\["x" is not .*, "y" is not in the list of known controllers\]$'):
+        choose(["x", "y"], SPECS)
 
 
 def test_names_are_unique() -> None:
