@@ -37,6 +37,7 @@ if [ ! -x "$VENV/bin/kubeling" ] || ! cmp -s requirements.lock "$stamp"; then
   [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
   "$VENV/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.lock
   "$VENV/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-  "$VENV/bin/python" -m compileall -q kubeling apiserver controllers scheduler kubelet kubeproxy clusterdns
   cp requirements.lock "$stamp"
 fi
+# every time, since sources change; what is compiled already is only looked at (Python notices stale files by itself)
+"$VENV/bin/python" -m compileall -q kubeling apiserver controllers scheduler kubelet kubeproxy clusterdns

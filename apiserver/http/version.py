@@ -16,8 +16,8 @@ def version_router(version: Object) -> APIRouter:
 
     @router.get("/version")
     @router.get("/version/")
-    async def get_version() -> Object:
-        return version
+    async def get_version() -> Response:
+        return JSONResponse(version)
 
     @router.get("/")
     async def get_paths(request: Request) -> Response:

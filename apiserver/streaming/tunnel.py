@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from apiserver.http.protocol import Taken
 from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    import httpx
 
 _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"upgrade",
@@ -50,7 +51,7 @@ def forward(backend: Backend, path: str, query: str) -> ASGIApp:
                 await _tunnel(backend, target, scope)
             else:
                 await _exchange(backend, target, scope, receive, send)
-        except (OSError, httpx.HTTPError) as err:
+        except OSError as err:
             await _fail(send, f"error trying to reach service: {err}")
 
     return app
@@ -67,6 +68,9 @@ def _passed_on(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 async def _exchange(backend: Backend, target: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Raises OSError when the backend cannot be reached."""
+    import httpx  # at first use: with all it brings along it would be a tenth of the server's start
+
     body = b""
     more = scope["method"] in ("POST", "PUT", "PATCH", "DELETE")
     while more:
@@ -77,11 +81,14 @@ async def _exchange(backend: Backend, target: str, scope: Scope, receive: Receiv
     timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
     async with httpx.AsyncClient(verify=backend.tls or False, timeout=timeout, trust_env=False) as client:
         request = client.build_request(scope["method"], backend.base + target, headers=headers, content=body)
-        response = await client.send(request, stream=True)
         try:
-            await _relay(response, receive, send)
-        finally:
-            await response.aclose()
+            response = await client.send(request, stream=True)
+            try:
+                await _relay(response, receive, send)
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as err:
+            raise OSError(str(err)) from err
 
 
 async def _relay(response: httpx.Response, receive: Receive, send: Send) -> None:

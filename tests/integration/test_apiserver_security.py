@@ -176,7 +176,7 @@ def test_published_keys(api: httpx.Client) -> None:
     assert configuration["issuer"] == "https://kubernetes.default.svc.cluster.local"
     keys = api.get("/openid/v1/jwks")
     assert keys.headers["content-type"] == "application/jwk-set+json"
-    assert keys.json()["keys"][0]["alg"] == "RS256"
+    assert keys.json()["keys"][0]["alg"] == "ES256"
 
 
 def test_impersonation(apiserver: ApiServer, api: httpx.Client) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from apiserver.kinds.printing import NAME, column
 from apiserver.registry.actions import ActionRequest, ActionResult
 from apiserver.registry.kind import Kind, Printer
@@ -31,6 +29,8 @@ Check = Callable[[ActionRequest], Awaitable[tuple[bool, str]]]
 
 def _over_https(url: str) -> Check:
     async def check(request: ActionRequest) -> tuple[bool, str]:
+        import httpx  # at first use: see streaming/tunnel.py
+
         try:
             async with httpx.AsyncClient(verify=False, timeout=_TIMEOUT) as client:  # components sign for themselves
                 answer = await client.get(url)

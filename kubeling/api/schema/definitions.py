@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -74,7 +75,11 @@ def reference(schema: Definition) -> str:
 @lru_cache(maxsize=4)
 def load(version: str) -> Mapping[str, Definition]:
     """All definitions of a minor (``1.36``). Raises FileNotFoundError for one that the package does not hold."""
-    folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local"
+    package = find_spec(
+        "kubernetes_validate"
+    )  # only found, not imported: its code brings jsonschema along, we want its data
+    assert package is not None and package.submodule_search_locations  # a dependency of ours
+    folder = Path(package.submodule_search_locations[0]) / "kubernetes-json-schema" / f"v{version}.0-local"
     document: dict[str, Any] = orjson.loads((folder / "_definitions.json").read_bytes())
     definitions: Mapping[str, Definition] = document["$defs"]
     return definitions

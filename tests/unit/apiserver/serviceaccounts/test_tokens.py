@@ -166,7 +166,12 @@ def test_key_files(tmp_path: Path) -> None:
     public = ec.generate_private_key(ec.SECP384R1()).public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "both.pem").write_bytes(path.read_bytes() + pem)
-    assert [k.algorithm for k in load_verifying_keys(tmp_path / "both.pem")] == ["RS256", "ES384"]
+    assert [k.algorithm for k in load_verifying_keys(tmp_path / "both.pem")] == ["ES256", "ES384"]
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "rsa.pem").write_bytes(private)
+    assert load_signing_key(tmp_path / "rsa.pem").algorithm == "RS256"
     (tmp_path / "bad.pem").write_text("nothing")
     with pytest.raises(KeyFileError):
         load_verifying_keys(tmp_path / "bad.pem")
