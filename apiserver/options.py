@@ -64,6 +64,11 @@ class Options(BaseModel):
     event_ttl: int = Field(3600, ge=0)
     shutdown_seconds: int = Field(4, ge=0)
     audit_log_path: str = ""
+    audit_log_format: str = Field("json", pattern="^(json|legacy)$")
+    audit_log_maxage: int = Field(0, ge=0)
+    audit_log_maxbackup: int = Field(0, ge=0)
+    audit_log_maxsize: int = Field(0, ge=0)
+    audit_log_compress: bool = False
     audit_policy_file: Path | None = None
     kubernetes_version: str = "1.36"
     legacy_apis: bool = False
@@ -91,6 +96,7 @@ _NO_EFFECT = (
     "--watch-cache", "--default-watch-cache-size", "--feature-gates",
     "--runtime-config", "--enable-priority-and-fairness", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
     "--endpoint-reconciler-type", "--apiserver-count", "--goaway-chance", "--tls-cipher-suites", "--tls-min-version",
+    "--audit-log-mode", "--audit-log-version",
 )  # fmt: skip
 _HELP = {
     "enable_metrics_api": "serve metrics.k8s.io/v1beta1 from the kubelets' figures, as metrics-server does",

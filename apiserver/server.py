@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -58,7 +59,7 @@ from apiserver.streaming.kubelets import Kubelets, kubelet_context
 from apiserver.streaming.table import with_connections
 from apiserver.tls import server_context
 from apiserver.version import version_info
-from apiserver.wiring import build_security
+from apiserver.wiring import build_audit, build_security
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import utcnow
 from kubeling.api.resources import SERVICES
@@ -86,12 +87,13 @@ class Server:
             *(with_legacy(KINDS) if options.legacy_apis else KINDS),
             *(metrics_api.KINDS if options.enable_metrics_api else ()),
         ):
-            self.registries.register(with_connections(kind))
+            self.registries.register(with_connections(replace(kind, ttl=options.event_ttl) if kind.ttl else kind))
         self._connector = self._kubelets()
         self._scraper = Scraper(self.registries, self._connector)
         self.security = build_security(options, self.registries)
         admission.plugins = self.security.admission.plugins
         self._policies = Policies(admission, managers, self.registries)
+        self.audit = build_audit(options)
         self._ready = False
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,13 +123,15 @@ class Server:
         extra = {TOKEN_REVIEWER: security.reviewer, SCRAPER: self._scraper}
         authorizer = security.authorization.authorizer
         services = Services(security.authenticator, authorizer, security.issuer, self._connector, extra)
-        parts = Parts(self.registries, self._policies, services, self.schemas, utcnow)
+        parts = Parts(
+            self.registries, self._policies, services, self.schemas, utcnow, float(options.min_request_timeout)
+        )
         version = version_info(options.kubernetes_version)
         metrics = Metrics(self.registries, {"git_version": version["gitVersion"], "major": version["major"]})
         discovery = Discovery(self.catalog, f"{options.address}:{port}")
         outer = Outer(discovery, self._health(), metrics, version, self._others(port))
         in_flight = InFlight(options.max_requests_inflight, options.max_mutating_requests_inflight)
-        return build_app(parts, outer, in_flight)
+        return build_app(parts, outer, in_flight, self.audit, options.request_timeout)
 
     def _health(self) -> Health:
         async def etcd() -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apiserver.admission.build import Dependencies, build_admission
+from apiserver.audit.auditor import Auditor
+from apiserver.audit.event import json_line, legacy_line
+from apiserver.audit.log import AuditFile, Rotation
+from apiserver.audit.policy import load_policy
 from apiserver.authn.bearer import BearerAuthenticator, TokenAuthenticator
 from apiserver.authn.bootstrap_tokens import BootstrapTokens
 from apiserver.authn.certificates import CertificateAuthenticator
@@ -27,6 +32,9 @@ from apiserver.serviceaccounts.keys import (
     load_signing_key,
     load_verifying_keys,
 )
+from kubeling.api.meta import utcnow
+
+log = logging.getLogger("apiserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,23 @@ def build_security(options: Options, registries: Registries) -> Security:
     bearer = BearerAuthenticator(_token_authenticators(options, registries, keys, audiences))
     authenticator = Union([*_certificate_authenticators(options), bearer], anonymous=options.anonymous_auth)
     return Security(authenticator, Reviewer(bearer, audiences), authorization, admission, issuer, keys)
+
+
+def build_audit(options: Options) -> Auditor | None:
+    """None unless there is both a policy and a log, as upstream has it. Raises OSError and ValueError."""
+    if options.audit_policy_file is None:
+        if options.audit_log_path:
+            log.warning("no audit policy file provided, no events will be recorded for log backend")
+        return None
+    policy = load_policy(options.audit_policy_file)
+    if not options.audit_log_path:
+        return None
+    rotation = Rotation(
+        options.audit_log_maxsize, options.audit_log_maxage, options.audit_log_maxbackup, options.audit_log_compress
+    )
+    file = AuditFile(options.audit_log_path, rotation, utcnow)
+    line = legacy_line if options.audit_log_format == "legacy" else json_line
+    return Auditor(policy, lambda event: file.write(line(event)), utcnow)
 
 
 def _signing_key(options: Options) -> SigningKey:

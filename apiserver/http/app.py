@@ -38,15 +38,18 @@ class Outer:
     others: dict[str, Endpoint] = field(default_factory=dict)
 
 
-def chain(parts: Parts, in_flight: InFlight, metrics: Metrics, audit: AuditSink | None) -> Sequence[Step]:
+def chain(
+    parts: Parts, in_flight: InFlight, metrics: Metrics, audit: AuditSink | None, request_seconds: float
+) -> Sequence[Step]:
     """What every request passes, in this order."""
     services = parts.services
     return (
         metrics.observe,
         steps.map_errors,
-        steps.deadline,
-        steps.authenticate(services.authenticator, services.authorizer),
+        steps.deadline(request_seconds),
+        steps.authenticate(services.authenticator),
         steps.audit(audit),
+        steps.act_as(services.authorizer),
         in_flight.step,
         steps.authorize(services.authorizer),
     )
@@ -55,8 +58,11 @@ def chain(parts: Parts, in_flight: InFlight, metrics: Metrics, audit: AuditSink 
 class Chain:
     """The ASGI application in front: takes requests through the steps; what it does not know itself goes on to FastAPI's routes."""
 
-    def __init__(self, app: ASGIApp, parts: Parts, outer: Outer, steps_: Sequence[Step]) -> None:
+    def __init__(
+        self, app: ASGIApp, parts: Parts, outer: Outer, steps_: Sequence[Step], audit: AuditSink | None = None
+    ) -> None:
         self._routes = app
+        self._audit = audit
         self._parts = parts
         self._outer = outer
         endpoint: Endpoint = self._dispatch
@@ -73,7 +79,19 @@ class Chain:
         else:
             await self._routes(scope, receive, send)
             return
-        await send_response(request, await self._endpoint(request), send)
+        response = await self._endpoint(request)
+        if self._audit is None:
+            await send_response(request, response, send)
+        else:
+            await self._recorded(self._audit, request, response, send)
+
+    async def _recorded(self, audit: AuditSink, request: Request, response: Response, send: Send) -> None:
+        if steps.long_running(request):
+            audit.started(request, response)
+        try:
+            await send_response(request, response, send)
+        finally:
+            audit.finished(request, response)
 
     async def _dispatch(self, request: Request) -> Response:
         if request.info.is_resource:
@@ -102,11 +120,17 @@ class Application(FastAPI):
         return self._in_front(stack)
 
 
-def build_app(parts: Parts, outer: Outer, in_flight: InFlight, audit: AuditSink | None = None) -> FastAPI:
-    """The ASGI application of a server."""
-    steps_ = chain(parts, in_flight, outer.metrics, audit)
+def build_app(
+    parts: Parts,
+    outer: Outer,
+    in_flight: InFlight,
+    audit: AuditSink | None = None,
+    request_seconds: float = steps.REQUEST_SECONDS,
+) -> FastAPI:
+    """The ASGI application of a server. ``request_seconds``: how long a request may take that is not meant to last."""
+    steps_ = chain(parts, in_flight, outer.metrics, audit, request_seconds)
     app = Application(
-        lambda routes: Chain(routes, parts, outer, steps_),
+        lambda routes: Chain(routes, parts, outer, steps_, audit),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from apiserver.http.request import RequestInfo, User
@@ -92,17 +93,33 @@ class AuditRecord:
 
     audit_id: str
     info: RequestInfo
+    uri: str
+    received: datetime
     user: User | None = None
     impersonated: User | None = None
     user_agent: str = ""
     source_ips: tuple[str, ...] = ()
-    code: int = 0
     annotations: dict[str, str] = field(default_factory=dict)
+    level: str = "Metadata"
+    recorded_objects: int = 1
+    """The level as a number: 2 and above record what the client sent, 3 what it was answered."""
+    omitted: frozenset[str] = frozenset()
+    omit_managed_fields: bool = False
+    named: dict[str, Any] = field(default_factory=dict)
+    """What the object in the request says of its own name, namespace, uid and version."""
     request_object: Any = None
     response_object: Any = None
+    response_status: dict[str, Any] | None = None
+    panicked: bool = False
 
 
 class AuditSink(Protocol):
-    def request_received(self, record: AuditRecord) -> None: ...
+    """``request.audit`` is the record of a request that is to be recorded, None otherwise."""
 
-    def response_complete(self, record: AuditRecord) -> None: ...
+    def received(self, request: Any) -> None: ...
+
+    def started(self, request: Any, response: Any) -> None:
+        """Before a lasting answer begins."""
+        ...
+
+    def finished(self, request: Any, response: Any) -> None: ...

@@ -15,7 +15,7 @@ from apiserver.authn.impersonation import WithoutUser, impersonate
 from apiserver.authz.forbidden import forbidden
 from apiserver.http.encoding import error_response
 from apiserver.http.message import Request, Response, text_response
-from apiserver.http.protocols import Attributes, AuditRecord, AuditSink, Authenticator, Authorizer, Credentials
+from apiserver.http.protocols import Attributes, AuditSink, Authenticator, Authorizer, Credentials
 from apiserver.storage.base import Unavailable
 from kubeling.api import errors
 from kubeling.api.errors import StatusError, failure
@@ -51,6 +51,8 @@ def map_errors(next_: Endpoint) -> Endpoint:
             raise
         except Exception:
             log.exception("%s %s failed (audit id %s)", request.method, request.path, request.audit_id)
+            if request.audit is not None:
+                request.audit.panicked = True
             why = "This request caused apiserver to panic. Look in the logs for details."
             return error_response(errors.internal_error(why), request)
 
@@ -69,24 +71,27 @@ def requested_seconds(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def deadline(next_: Endpoint) -> Endpoint:
-    """A request that is not meant to last ends with 504."""
+def deadline(most: float = REQUEST_SECONDS) -> Step:
+    """A request that is not meant to last ends with 504 after ``most`` seconds, or the fewer that it asks for."""
 
-    async def endpoint(request: Request) -> Response:
-        if long_running(request):
-            return await next_(request)
-        seconds = REQUEST_SECONDS
-        if request.query:
-            given = request.param("timeout")
-            if given:
-                seconds = min(requested_seconds(given) or REQUEST_SECONDS, REQUEST_SECONDS)
-        try:
-            async with asyncio.timeout(seconds):
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            if long_running(request):
                 return await next_(request)
-        except TimeoutError:
-            raise errors.timeout("request did not complete within the allotted timeout") from None
+            seconds = most
+            if request.query:
+                given = request.param("timeout")
+                if given:
+                    seconds = min(requested_seconds(given) or most, most)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await next_(request)
+            except TimeoutError:
+                raise errors.timeout("request did not complete within the allotted timeout") from None
 
-    return endpoint
+        return endpoint
+
+    return step
 
 
 def credentials_of(request: Request) -> Credentials:
@@ -99,21 +104,39 @@ def credentials_of(request: Request) -> Credentials:
     )
 
 
-def authenticate(authenticator: Authenticator, authorizer: Authorizer) -> Step:
-    """Who it is, and as whom they act (impersonation needs a permission of its own)."""
+def authenticate(authenticator: Authenticator) -> Step:
+    """Who it is."""
 
     def step(next_: Endpoint) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            credentials = credentials_of(request)
-            user = await authenticator.authenticate(credentials)
+            user = await authenticator.authenticate(credentials_of(request))
             if user is None:
                 raise errors.unauthorized()
-            if any(name.startswith("impersonate-") for name in credentials.headers):
-                try:
-                    user = await impersonate(user, credentials, authorizer)
-                except WithoutUser as err:  # upstream answers this one in plain text
-                    uri = json.dumps(request.scope.get("raw_path", b"").decode("latin-1") or request.path)
-                    return text_response(f"Internal Server Error: {uri}: {err}\n", 500)
+            request.user = user
+            return await next_(request)
+
+        return endpoint
+
+    return step
+
+
+def act_as(authorizer: Authorizer) -> Step:
+    """As whom they act: impersonation needs a permission of its own."""
+
+    def step(next_: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            for name, _ in request.scope["headers"]:
+                if name.startswith(b"impersonate-"):
+                    break
+            else:
+                return await next_(request)
+            try:
+                user = await impersonate(request.user, credentials_of(request), authorizer)
+            except WithoutUser as err:  # upstream answers this one in plain text
+                uri = json.dumps(request.scope.get("raw_path", b"").decode("latin-1") or request.path)
+                return text_response(f"Internal Server Error: {uri}: {err}\n", 500)
+            if request.audit is not None and user is not request.user:
+                request.audit.impersonated = user
             request.user = user
             return await next_(request)
 
@@ -123,25 +146,15 @@ def authenticate(authenticator: Authenticator, authorizer: Authorizer) -> Step:
 
 
 def audit(sink: AuditSink | None) -> Step:
-    """Tells the audit log what was asked, by whom, and what came of it."""
+    """Tells the audit log what was asked, and by whom; what came of it is told where the answer is sent."""
 
     def step(next_: Endpoint) -> Endpoint:
+        if sink is None:
+            return next_
+
         async def endpoint(request: Request) -> Response:
-            if sink is None:
-                return await next_(request)
-            record = request.audit = AuditRecord(
-                request.audit_id, request.info, request.user, user_agent=request.header(b"user-agent")
-            )
-            sink.request_received(record)
-            try:
-                response = await next_(request)
-                record.code = response.status
-                return response
-            except StatusError as err:
-                record.code = err.code
-                raise
-            finally:
-                sink.response_complete(record)
+            sink.received(request)
+            return await next_(request)
 
         return endpoint
 
@@ -184,6 +197,11 @@ def authorize(authorizer: Authorizer) -> Step:
         async def endpoint(request: Request) -> Response:
             attributes = Attributes.of(request.user, request.info)
             decision = await authorizer.authorize(attributes)
+            if request.audit is not None:
+                request.audit.annotations |= {
+                    "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",
+                    "authorization.k8s.io/reason": decision.reason,
+                }
             if not decision.allowed:
                 raise forbidden(attributes, decision.reason)
             return await next_(request)

@@ -22,8 +22,8 @@ from apiserver.registry.options import ListOptions
 from kubeling.api import errors
 from kubeling.api.errors import StatusError
 
-MIN_TIMEOUT = 1800
-"""Seconds a watch lasts that names no timeout: this to twice this, as --min-request-timeout makes it upstream."""
+MIN_TIMEOUT = 1800.0
+"""Seconds a watch lasts that names no timeout: this to twice this (upstream: --min-request-timeout)."""
 BOOKMARK_SECONDS = 60.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -56,8 +56,11 @@ def error_line(err: StatusError) -> bytes:
 class Watch:
     """One open watch; ``start`` decides what it begins with, ``stream`` gives its bytes."""
 
-    def __init__(self, objects: Objects, scope: str, options: ListOptions, view: LineView) -> None:
+    def __init__(
+        self, objects: Objects, scope: str, options: ListOptions, view: LineView, min_timeout: float = MIN_TIMEOUT
+    ) -> None:
         self._objects = objects
+        self._min_timeout = min_timeout
         self._options = options
         self._view = view
         self._select = entry_filter(objects, options)
@@ -141,7 +144,7 @@ class Watch:
             self._missed = []
         if sink is not None:
             watcher.attach(sink)
-        timeout = options.timeout if options.timeout else MIN_TIMEOUT * (1 + random.random())
+        timeout = options.timeout if options.timeout else self._min_timeout * (1 + random.random())
         deadline = monotonic() + timeout
         bookmark_at = self._next_bookmark(deadline)
         while True:

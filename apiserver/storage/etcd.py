@@ -34,7 +34,9 @@ rpc: Any = aetcd.rpc  # generated messages and stubs, untyped
 PAGE = 500
 """Keys of one range request when reading everything (etcd answers in one message)."""
 LEASE_REUSE_SECONDS = 60
-"""Keys with a time to live that are written within this time share a lease, as upstream's lease manager does."""
+LEASE_REUSE_SHARE = 0.05
+"""Keys with a time to live share a lease for at most so many seconds, and no more than this share of their time
+(upstream: LeaseManagerConfig)."""
 _TIMEOUT = 10.0
 _CHANNEL_OPTIONS = {
     "grpc.max_receive_message_length": -1,
@@ -158,9 +160,10 @@ class EtcdStorage:
     async def _lease_for(self, ttl: int) -> int:
         lease, until = self._leases.get(ttl, (0, 0.0))
         if not lease or time.monotonic() > until:
-            request = rpc.LeaseGrantRequest(TTL=ttl + LEASE_REUSE_SECONDS)
+            reuse = min(LEASE_REUSE_SECONDS, int(ttl * LEASE_REUSE_SHARE))
+            request = rpc.LeaseGrantRequest(TTL=ttl + reuse)
             lease = (await self._call(self._lease.LeaseGrant(request, timeout=_TIMEOUT))).ID
-            self._leases[ttl] = (lease, time.monotonic() + LEASE_REUSE_SECONDS)
+            self._leases[ttl] = (lease, time.monotonic() + reuse)
         return int(lease)
 
     async def watch(self, after: int) -> AsyncIterator[Sequence[Change]]:

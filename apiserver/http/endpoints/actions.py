@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.audit.auditor import log_request
 from apiserver.http.endpoints.base import Call, answer, gvk_of, parameters, read_object, write_for
 from apiserver.http.message import Response
 from apiserver.ownership import manager_of
@@ -40,6 +41,7 @@ async def act(call: Call, handler: Handler) -> Response:
         body = await read_object(call, target_of(call), given.validation)
         if not call.request.info.subresource:
             call.served.strategy.default(body)
+        log_request(request.audit, body)
     write = write_for(call, "CreateOptions", given)
     target = target_of(call)
     write.kind = (target.group, target.version, target.kind)

@@ -24,6 +24,7 @@ from apiserver.registry.options import WriteParameters, write_parameters
 from apiserver.registry.registries import ServerRegistries
 from apiserver.registry.resource_registry import ResourceRegistry
 from apiserver.registry.served import Served
+from apiserver.registry.watching import MIN_TIMEOUT
 from apiserver.registry.write import Policies, Write
 from apiserver.tables.view import ObjectView, PartialView, TableView, View
 from kubeling.api import errors
@@ -43,6 +44,8 @@ class Parts:
     services: Services
     schemas: Registered
     clock: Callable[[], datetime]
+    min_watch_seconds: float = MIN_TIMEOUT
+    """A watch that names no timeout lasts this to twice this long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Order and texts as in k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
+from apiserver.audit.auditor import log_patch
 from apiserver.http.endpoints.base import Call, answer, gvk_of, media_type_of, parameters, write_for
 from apiserver.http.endpoints.writes import check_name
 from apiserver.http.message import Response
@@ -45,6 +46,7 @@ async def patch_endpoint(call: Call) -> Response:
     kind = patch_kind(call)
     given = parameters(call, "PatchOptions", apply=kind is PatchKind.APPLY)
     body = await call.request.body()
+    log_patch(call.request, body)
     if kind is PatchKind.APPLY:
         return await _apply(call, body, given)
     registry, info, schemas = call.stored, call.request.info, call.parts.schemas

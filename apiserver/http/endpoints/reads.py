@@ -40,7 +40,8 @@ async def watch_objects(call: Call) -> Response:
         return Response(headers=list(_STREAM_HEADERS), stream=_nothing())
     view = view_of(call, wanted)
     options = list_options(request.query, call.kind, call.served.resource.api_version, watch=True)
-    watch = Watch(call.stored.objects, _scope(call, options.fields.required("metadata.name")), options, view)
+    scope = _scope(call, options.fields.required("metadata.name"))
+    watch = Watch(call.stored.objects, scope, options, view, call.parts.min_watch_seconds)
     await watch.start()
     return Response(headers=list(_STREAM_HEADERS), stream=watch.stream(), feed=watch.feed)
 

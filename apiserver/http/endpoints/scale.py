@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from apiserver.audit.auditor import log_patch, log_request
 from apiserver.http.endpoints.base import Call, answer, media_type_of, parameters, read_object, write_for
 from apiserver.http.endpoints.patches import patch_kind
 from apiserver.http.endpoints.writes import check_name
@@ -93,6 +94,7 @@ async def update_scale(call: Call) -> Response:
     given = parameters(call, "UpdateOptions")
     wanted = await read_object(call, TARGET, given.validation)
     check_name(wanted, call.request.info.name)
+    log_request(call.request.audit, wanted)
     return await _write(call, "UpdateOptions", lambda live, manager, write: _tracked(live, wanted, manager, write))
 
 
@@ -102,6 +104,7 @@ async def patch_scale(call: Call) -> Response:
     schemas = call.parts.schemas
     schema = schemas.of(*TARGET)
     body = await call.request.body()
+    log_patch(call.request, body)
 
     def patched(live: Object, manager: FieldManager, write: Write) -> Object:
         new = patch_object(kind, body, live, TARGET, schema, schemas, field_validation=given.validation).obj

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from apiserver.audit.auditor import log_request
 from apiserver.http.encoding import wanted_by
 from apiserver.http.endpoints.base import (
     Call,
@@ -35,6 +36,7 @@ async def create_object(call: Call) -> Response:
     given = parameters(call, "CreateOptions")
     obj = await read_object(call, gvk_of(call.served.resource), given.validation)
     call.served.strategy.default(obj)
+    log_request(call.request.audit, obj)
     write = write_for(call, "CreateOptions", given)
     return answer(call, await call.stored.create_object(write, obj, call.namespace), 201)
 
@@ -57,6 +59,7 @@ async def update_object(call: Call) -> Response:
     obj = await read_object(call, gvk_of(call.served.resource), given.validation)
     check_name(obj, info.name)
     call.served.strategy.default(obj)
+    log_request(call.request.audit, obj)
     write = write_for(call, "UpdateOptions", given)
     strategy = registry.strategy_of(info.subresource)
     try:
@@ -141,6 +144,7 @@ async def delete_options(call: Call) -> Object:
         options = decode_body(
             body, _DELETE_OPTIONS, schema, _AnyGroup(schema), yaml=yaml, field_validation="Ignore"
         ).obj
+        log_request(call.request.audit, options)
     else:
         options = _options_of_query(call)
     found = _validate(options)

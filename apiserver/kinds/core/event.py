@@ -21,7 +21,7 @@ from kubeling.api.resources import EVENTS, EVENTS_V1
 
 _TIMES = ("firstTimestamp", "lastTimestamp", "eventTime")
 _TTL = 3600
-"""Seconds that an event is kept (upstream: --event-ttl)."""
+"""Seconds that an event is kept where the server has no option for it (upstream: --event-ttl)."""
 
 
 class EventStrategy(Strategy):

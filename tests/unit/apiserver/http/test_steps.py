@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from apiserver.http.message import Request, Response, new_audit_id
 from apiserver.http.request import User
-from apiserver.http.steps import InFlight, long_running, map_errors, requested_seconds
+from apiserver.http.steps import InFlight, deadline, long_running, map_errors, requested_seconds
 from apiserver.storage.base import Unavailable
 from kubeling.api import errors
 from kubeling.api.errors import StatusError
@@ -90,3 +91,13 @@ async def test_an_unreachable_store_is_told_in_upstreams_words() -> None:
     status = json.loads(bytes(answer.body))
     assert (answer.status, status["message"]) == (500, "etcdserver: request timed out")
     assert "reason" not in status
+
+
+async def test_requests_end_when_their_time_is_up() -> None:
+    async def lasts(_: Request) -> Response:
+        await asyncio.sleep(60)
+        return Response()
+
+    with pytest.raises(StatusError) as err:
+        await deadline(0.01)(lasts)(request())
+    assert err.value.code == 504

@@ -1,0 +1,113 @@
+"""Flags that say how long things last and what is written down about requests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+POLICY = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: RequestResponse
+  resources: [{group: "", resources: [configmaps]}]
+  namespaces: [default]
+- level: Metadata
+  users: [alice]
+- level: None
+"""
+PATIENCE = 60.0
+
+
+@dataclass
+class Audited:
+    api: httpx.Client
+    alice: httpx.Client
+    log: Path
+
+    def events(self, **wanted: Any) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [e for e in found if all(e.get(key) == value for key, value in wanted.items())]
+
+
+def until(check: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (found := check()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def audited(start_apiserver: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "policy.yaml").write_text(POLICY)
+    log = folder / "log" / "audit.log"
+    server = start_apiserver(
+        f"--audit-policy-file={folder / 'policy.yaml'}",
+        f"--audit-log-path={log}",
+        "--event-ttl=2s",
+        "--min-request-timeout=1",
+    )
+    yield Audited(server.client(), server.client("alice-token"), log)
+
+
+def test_requests_and_answers_are_written_down(audited: Audited) -> None:
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "audited"}, "data": {"a": "b"}}
+    path = "/api/v1/namespaces/default/configmaps"
+    made = audited.api.post(path, json=body, headers={"audit-id": "my-own-id"})
+    assert (made.status_code, made.headers["audit-id"]) == (201, "my-own-id")
+    (event,) = until(lambda: audited.events(auditID="my-own-id"))
+    assert (event["stage"], event["verb"], event["level"]) == ("ResponseComplete", "create", "RequestResponse")
+    assert event["objectRef"]["name"] == "audited"
+    assert event["requestObject"]["data"] == {"a": "b"}
+    assert event["responseObject"]["metadata"]["uid"] == made.json()["metadata"]["uid"]
+    assert event["annotations"]["authorization.k8s.io/decision"] == "allow"
+    audited.api.delete(f"{path}/audited")
+
+
+def test_refusals_are_written_down_with_their_reason(audited: Audited) -> None:
+    refused = audited.alice.get("/api/v1/namespaces/default/secrets")
+    assert refused.status_code == 403
+    (event,) = until(lambda: audited.events(auditID=refused.headers["audit-id"]))
+    assert event["user"]["username"] == "alice"
+    assert event["responseStatus"]["reason"] == "Forbidden" and event["responseStatus"]["code"] == 403
+    assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+    unlogged = audited.api.get("/api/v1/namespaces/default/secrets")
+    assert audited.events(auditID=unlogged.headers["audit-id"]) == []
+
+
+def test_impersonation_names_both(audited: Audited) -> None:
+    answer = audited.api.get("/api/v1/namespaces/default/configmaps", headers={"impersonate-user": "alice"})
+    (event,) = until(lambda: audited.events(auditID=answer.headers["audit-id"]))
+    assert event["user"]["username"] == "admin"
+    assert event["impersonatedUser"] == {"username": "alice", "groups": ["system:authenticated"]}
+
+
+def test_a_watch_is_told_when_it_begins_and_when_it_ends(audited: Audited) -> None:
+    """The watch names no timeout: --min-request-timeout=1 ends it after one to two seconds."""
+    with audited.api.stream(
+        "GET", "/api/v1/namespaces/default/configmaps", params={"watch": "1"}, timeout=PATIENCE
+    ) as answer:
+        audit_id = answer.headers["audit-id"]
+        assert [e["stage"] for e in until(lambda: audited.events(auditID=audit_id))] == ["ResponseStarted"]
+        for _ in answer.iter_lines():
+            pass
+    assert until(lambda: audited.events(auditID=audit_id, stage="ResponseComplete"))
+
+
+def test_events_are_forgotten(audited: Audited) -> None:
+    event = {
+        "kind": "Event", "apiVersion": "v1", "metadata": {"name": "brief", "namespace": "default"},
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"}, "reason": "Because",
+    }  # fmt: skip
+    path = "/api/v1/namespaces/default/events"
+    assert audited.api.post(path, json=event).status_code == 201
+    assert until(lambda: audited.api.get(f"{path}/brief").status_code == 404)
