@@ -37,6 +37,7 @@ from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.docker import DockerRuntime
+from kubelet.runtime.docker_config import log_config
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
 from kubelet.runtime.simulated import SimulatedRuntime
@@ -46,6 +47,7 @@ from kubelet.server.http import HttpServer
 from kubelet.server.tls import self_signed, server_context
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens, TokenManager
+from kubeling.api import quantity
 from kubeling.api.meta import Object, name_of, namespace_of, uid_of
 from kubeling.api.resources import SERVICES
 from kubeling.client.clock import Clock, SystemClock
@@ -59,12 +61,22 @@ _TOKEN_CHECK_SECONDS = 60.0
 
 
 def make_runtime(options: Options, node_name: str, clock: Clock) -> Runtime:
-    """The runtime that the options ask for, not started."""
+    """The runtime that the options ask for, not started. Raises StartError."""
     if options.runtime == "simulated":
         return SimulatedRuntime(clock)
     name = options.pod_network or f"kubeling-{options.cluster_name}"
     network = PodNetwork(name, options.cluster_name, options.pod_cidr)
-    return DockerRuntime(cluster=options.cluster_name, node=node_name, network=network, address=options.node_ip)
+    try:
+        log_size = int(quantity.parse(options.container_log_max_size).value)
+    except quantity.QuantityError as err:
+        raise StartError(f"--container-log-max-size: {err}") from err
+    return DockerRuntime(
+        cluster=options.cluster_name,
+        node=node_name,
+        network=network,
+        address=options.node_ip,
+        log_config=log_config(log_size, options.container_log_max_files),
+    )
 
 
 class RestartWanted(Exception):

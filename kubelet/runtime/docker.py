@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import aiodocker
@@ -20,6 +20,7 @@ from kubelet.runtime.docker_images import DockerImages, call
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.docker_streams import DockerExec, DockerStream, demultiplexed
 from kubelet.runtime.docker_usage import usage_from
+from kubelet.runtime.logfiles import LogReader, readable_log
 from kubelet.runtime.netns import connect_in_namespace
 from kubelet.runtime.protocol import (
     ContainerRecord,
@@ -38,6 +39,7 @@ from kubelet.runtime.protocol import (
     RuntimeUnavailable,
     SandboxRecord,
     SandboxSpec,
+    State,
 )
 
 log = logging.getLogger(__name__)
@@ -50,9 +52,12 @@ class DockerRuntime(DockerImages):
 
     name = "docker"
 
-    def __init__(self, *, cluster: str, node: str, network: PodNetwork, address: str = "") -> None:
+    def __init__(
+        self, *, cluster: str, node: str, network: PodNetwork, address: str = "", log_config: config.Json | None = None
+    ) -> None:
         super().__init__(cluster)
         self._node, self._network, self._address = node, network, address
+        self._log_config = log_config or config.log_config()
         self._known: dict[str, ContainerRecord | SandboxRecord] = {}
         self._of_pod: dict[str, set[str]] = {}
         self._changed: dict[str, int] = {}
@@ -263,7 +268,7 @@ class DockerRuntime(DockerImages):
         labels = config.labels_for(self._cluster, self._node, spec.name, spec.pod, spec.attempt, spec.labels)
         labels |= {config.SANDBOX: sandbox.id, config.HASH: spec.spec_hash}
         name = config.container_name(self._cluster, spec.name, spec.pod, spec.attempt)
-        body = config.container_config(spec, sandbox.id, labels)
+        body = config.container_config(spec, sandbox.id, labels, self._log_config)
         container = await call(self._create(name, spec.pod.uid, body))
         return container.id
 
@@ -330,8 +335,23 @@ class DockerRuntime(DockerImages):
     async def resize(self, container_id: str, width: int, height: int) -> None:
         await call(self._engine.containers.container(container_id).resize(h=height, w=width))
 
-    async def logs(self, container_id: str, request: LogRequest) -> AsyncIterator[bytes]:
+    async def logs(self, container_id: str, request: LogRequest) -> AsyncGenerator[bytes]:
         record = await self._inspect(container_id)
+        if not isinstance(record, ContainerRecord):
+            raise NotFound(f"No such container: {container_id}")
+
+        async def ended() -> bool:
+            now = await self._inspect(container_id)
+            return not isinstance(now, ContainerRecord) or now.state is State.EXITED
+
+        path = await asyncio.to_thread(readable_log, record.log_path)
+        pieces = LogReader(path, request, ended).pieces() if path else self._logs_of_engine(record, request)
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _logs_of_engine(self, record: ContainerRecord, request: LogRequest) -> AsyncGenerator[bytes]:
+        """For an engine on another machine, whose files are not here. What it rotates while it is followed may be lost."""
         params: dict[str, str | int] = {
             "stdout": int(request.stdout),
             "stderr": int(request.stderr),
@@ -342,10 +362,9 @@ class DockerRuntime(DockerImages):
         }
         try:
             async with self._engine._query(
-                f"containers/{container_id}/logs", "GET", params=params, timeout=aiohttp.ClientTimeout()
+                f"containers/{record.id}/logs", "GET", params=params, timeout=aiohttp.ClientTimeout()
             ) as response:
-                tty = isinstance(record, ContainerRecord) and record.tty
-                async for piece in demultiplexed(response.content.iter_any(), raw=tty):
+                async for piece in demultiplexed(response.content.iter_any(), raw=record.tty):
                     yield piece
         except aiodocker.DockerError as err:
             raise (NotFound if err.status == 404 else RuntimeFailure)(err.message) from err

@@ -34,7 +34,6 @@ CLUSTER, NODE, ATTEMPT, HASH, SANDBOX = (
 )
 POD_CONTAINER = "POD"
 _NEVER = "0001-01-01T00:00:00Z"
-_LOG = {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "3"}}
 _SANDBOX_LOG = {"Type": "none", "Config": {}}
 _PAUSE_OOM_SCORE = -998
 
@@ -57,6 +56,11 @@ def labels_for(
         ATTEMPT: str(attempt),
         **more,
     }
+
+
+def log_config(size: int = 10 << 20, files: int = 5) -> Json:
+    """How the engine keeps a container's log: at most ``files`` files of ``size`` bytes, of which the oldest goes first."""
+    return {"Type": "json-file", "Config": {"max-size": str(size), "max-file": str(files)}}
 
 
 def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -> Json:
@@ -91,13 +95,13 @@ def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -
     return body
 
 
-def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, str]) -> Json:
+def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, str], log: Json) -> Json:
     """The body of ``POST /containers/create`` for a container that joins a sandbox."""
     joined = f"container:{sandbox_id}"
     host: Json = {
         "NetworkMode": "host" if spec.host_network else joined,
         "IpcMode": "host" if spec.host_ipc else joined,
-        "LogConfig": _LOG,
+        "LogConfig": log,
         "Mounts": [mount_config(m) for m in spec.mounts],
         **resource_config(spec.resources),
         **security_config(spec.security),
@@ -253,6 +257,7 @@ def container_record(inspected: Json) -> ContainerRecord:
         tty=bool(inspected["Config"]["Tty"]),
         pid=state.get("Pid", 0),
         resources=applied_resources(inspected["HostConfig"]),
+        log_path=inspected.get("LogPath") or "",
     )
 
 

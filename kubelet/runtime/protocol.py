@@ -6,7 +6,7 @@ otherwise asked. Failures that belong in a pod's status are ``RuntimeFailure``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -172,6 +172,7 @@ class ContainerRecord:
     tty: bool = False
     pid: int = 0
     resources: Resources | None = None
+    log_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +329,7 @@ class Runtime(Protocol):
 
     async def resize(self, container_id: str, width: int, height: int) -> None: ...
 
-    def logs(self, container_id: str, request: LogRequest) -> AsyncIterator[bytes]: ...
+    def logs(self, container_id: str, request: LogRequest) -> AsyncGenerator[bytes]: ...
 
     async def usage(self, container_id: str) -> ContainerUsage | None: ...
 

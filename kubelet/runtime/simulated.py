@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from kubelet.runtime.protocol import (
@@ -148,7 +148,7 @@ class SimulatedRuntime:
     async def resize(self, container_id: str, width: int, height: int) -> None:
         self._record(container_id)
 
-    async def logs(self, container_id: str, request: LogRequest) -> AsyncIterator[bytes]:
+    async def logs(self, container_id: str, request: LogRequest) -> AsyncGenerator[bytes]:
         record = self._record(container_id)
         yield f"simulated container {record.name}\n".encode()
 

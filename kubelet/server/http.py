@@ -145,7 +145,7 @@ class HttpServer:
             if not isinstance(answer, Response):
                 await answer(Wire(reader, writer, connection.trailing_data[0]))
                 return
-            if not await _send(connection, writer, answer, head=request.method == "HEAD"):
+            if not await _send(connection, reader, writer, answer, head=request.method == "HEAD"):
                 return
             connection.start_next_cycle()
 
@@ -186,7 +186,14 @@ def _request(head: h11.Request, body: bytes, peer: Mapping[str, Any]) -> Request
     )
 
 
-async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Response, *, head: bool) -> bool:
+async def _send(
+    connection: h11.Connection,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    answer: Response,
+    *,
+    head: bool,
+) -> bool:
     """Sends the answer; False when the connection is of no further use."""
     headers = [("Content-Type", answer.content_type), *answer.headers]
     if isinstance(answer.body, bytes):
@@ -200,26 +207,40 @@ async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer
         writer.write(connection.send(h11.Data(data=answer.body)) or b"")
     else:
         await writer.drain()
-        await _send_pieces(connection, writer, answer.body)
+        await _send_pieces(connection, reader, writer, answer.body)
     if not head or isinstance(answer.body, bytes):
         writer.write((connection.send(h11.EndOfMessage()) or b"") if not head else b"")
     await writer.drain()
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
 
-async def _send_pieces(connection: h11.Connection, writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> None:
-    """Each piece at once; ends the source when the client has gone."""
+async def _send_pieces(
+    connection: h11.Connection,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    pieces: AsyncIterator[bytes],
+) -> None:
+    """Each piece at once; ends the source when the client has gone, also while there is nothing to tell it."""
     source = asyncio.ensure_future(_next(pieces))
+    listening = asyncio.ensure_future(reader.read(_CHUNK))
     try:
-        while (piece := await source) is not None:
-            if writer.is_closing():
-                raise ConnectionError("the client has gone")
-            writer.write(connection.send(h11.Data(data=piece)) or b"")
-            await writer.drain()
-            source = asyncio.ensure_future(_next(pieces))
+        while True:
+            await asyncio.wait({source, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                if not (early := listening.result()):
+                    raise ConnectionError("the client has gone")
+                connection.receive_data(early)  # its next request
+                listening = asyncio.ensure_future(reader.read(_CHUNK))
+            if source.done():
+                if (piece := source.result()) is None:
+                    return
+                writer.write(connection.send(h11.Data(data=piece)) or b"")
+                await writer.drain()
+                source = asyncio.ensure_future(_next(pieces))
     finally:
-        source.cancel()
-        await asyncio.gather(source, return_exceptions=True)
+        for task in (source, listening):
+            task.cancel()
+        await asyncio.gather(source, listening, return_exceptions=True)
         if (close := getattr(pieces, "aclose", None)) is not None:
             await close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,13 +104,14 @@ async def log_bytes(runtime: Runtime, run: ContainerRecord, query: LogQuery) -> 
     """The log, at most as many bytes as asked for."""
     left = query.limit
     try:
-        async for data in runtime.logs(run.id, query.request):
-            if left is not None:
-                data = data[:left]
-                left -= len(data)
-            if data:
-                yield data
-            if left == 0:
-                return
+        async with contextlib.aclosing(runtime.logs(run.id, query.request)) as pieces:
+            async for data in pieces:
+                if left is not None:
+                    data = data[:left]
+                    left -= len(data)
+                if data:
+                    yield data
+                if left == 0:
+                    return
     except NotFound:
         yield f"unable to retrieve container logs for docker://{run.id}".encode()

@@ -16,7 +16,7 @@ from kubelet.containers.files import Resolver, container_hostname, hosts_file, p
 from kubelet.containers.resources import container_resources, cpu_quota, cpu_shares
 from kubelet.containers.security import container_security
 from kubelet.pods.qos import qos_class
-from kubelet.runtime.docker_config import container_config, sandbox_config
+from kubelet.runtime.docker_config import container_config, log_config, sandbox_config
 from kubelet.runtime.protocol import ImageRecord, Mount, PodRecord, PodRef, SandboxRecord
 
 IMAGE = ImageRecord("sha256:1", ("img",), (), 1)
@@ -253,9 +253,10 @@ def test_docker_bodies() -> None:
         mounts=[Mount("/a", "/b", True)],
         observed=record,
     )
-    body = container_config(spec, "sb", {})
+    body = container_config(spec, "sb", {}, log_config(1000, 3))
     assert (body["Entrypoint"], body["Cmd"]) == (["sh", "-c"], ["echo 1"])
     assert body["Env"] == ["A=1"]
     assert body["HostConfig"]["NetworkMode"] == body["HostConfig"]["PidMode"] == "container:sb"
     assert body["HostConfig"]["Mounts"][0]["ReadOnly"] is True
+    assert body["HostConfig"]["LogConfig"]["Config"] == {"max-size": "1000", "max-file": "3"}
     assert body["OpenStdin"] and body["StdinOnce"] and not body["Tty"]
