@@ -56,7 +56,7 @@ def group_list(groups: dict[str, dict[str, list[Served]]]) -> Object:
 def storage_hash(served: Served) -> str:
     """Upstream's hash of group, version and kind as stored."""
     resource = served.kind.resource
-    text = f"{resource.group}/{resource.version}/{resource.kind}"
+    text = f"{resource.group}/{served.kind.stored_version or resource.version}/{resource.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:_HASH_BYTES]).decode()
 
 

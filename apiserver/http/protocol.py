@@ -4,13 +4,20 @@ connection over for an upgrade (exec, attach, port-forward), whatever protocol t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_UNREAD = 8 << 20
 """Bytes that may wait for a client that watches; one that lets more gather is cut off."""
+
+
+_STAND_IN = b"PURGE"
+"""A method that the parser knows and nobody sends: it takes the place of those that the parser refuses."""
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)( [^ \r\n]+ HTTP/1\.[01]\r\n)")
 
 
 class Taken:
@@ -49,6 +56,8 @@ class CertificateProtocol(HttpToolsProtocol):
 
     _certificates: tuple[bytes, ...] = ()
     _taken: Taken | None = None
+    _received: bytes = b""
+    _unknown_method: str = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -81,7 +90,31 @@ class CertificateProtocol(HttpToolsProtocol):
         if self._taken is not None:
             self._taken.deliver(data)
         else:
+            self._received = data
             super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser refuses methods that it does not know, but for Kubernetes they are requests like others (405)."""
+        line = _REQUEST_LINE.match(self._received)
+        if line is None or self._in_request() or self._unknown_method:
+            super().send_400_response(msg)
+            return
+        self._unknown_method = line[1].decode("ascii")
+        self.parser = httptools.HttpRequestParser(self)
+        try:
+            self.parser.feed_data(_STAND_IN + self._received[line.end(1) :])
+        except httptools.HttpParserError:
+            super().send_400_response(msg)
+        self._unknown_method = ""
+
+    def _in_request(self) -> bool:
+        """Whether what has come last belongs to a request that is not over."""
+        return self.cycle is not None and (self.cycle.more_body or not self.cycle.response_complete)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._unknown_method:
+            cast(dict[str, Any], self.scope)["method"] = self._unknown_method
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -24,6 +24,7 @@ from apiserver.http.request import RequestInfo, User
 from apiserver.registry.admission import AdmissionAttributes
 from apiserver.registry.facade import Registries, WriteOptions
 from apiserver.registry.kind import Kind
+from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object
 
 Scope = MutableMapping[str, Any]
@@ -44,8 +45,18 @@ class TokenIssuer(Protocol):
 class KubeletConnector(Protocol):
     """Streams to kubelets (``apiserver.streaming``)."""
 
-    def stream(self, node: Object, path: str, query: str) -> ASGIApp:
-        """An ASGI application that forwards the request (upgrades included) to the node's kubelet."""
+    def address(self, node: Object) -> tuple[str, int]:
+        """Host and port of the node's kubelet. Raises ``StatusError`` for a node without an address."""
+        ...
+
+    def stream(
+        self, node: Object, path: str, query: str, refusal: Callable[[int, str], StatusError] | None = None
+    ) -> ASGIApp:
+        """An ASGI application that forwards the request (upgrades included) to the node's kubelet.
+
+        ``refusal`` makes an error of an answer that is no success, from its status and body; without it the client
+        gets the answer as it is.
+        """
         ...
 
 

@@ -196,6 +196,8 @@ class Kind:
     """Upstream's text for a field that cannot be selected, with ``{field}``; default: the usual one."""
     deprecation: str = ""
     """A Warning header on every answer about the kind, lists and watches included."""
+    stored_version: str = ""
+    """The version in which upstream's store holds the kind, where that is not the one declared: discovery tells its hash."""
 
     @property
     def storage_prefix(self) -> str:

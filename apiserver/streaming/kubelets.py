@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from apiserver.registry.actions import ASGIApp
 from apiserver.streaming.tunnel import Backend, forward
 from kubeling.api import errors
+from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of
 
 DEFAULT_PORT = 10250
@@ -72,5 +73,12 @@ class Kubelets:
         found: Object = answer.json()
         return found
 
-    def stream(self, node: Object, path: str, query: str) -> ASGIApp:
-        return forward(self.backend(node), path, query)
+    def address(self, node: Object) -> tuple[str, int]:
+        """Host and port. Raises 500 for a node without an address."""
+        backend = self.backend(node)
+        return backend.host, backend.port
+
+    def stream(
+        self, node: Object, path: str, query: str, refusal: Callable[[int, str], StatusError] | None = None
+    ) -> ASGIApp:
+        return forward(self.backend(node), path, query, refusal)

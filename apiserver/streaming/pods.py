@@ -6,12 +6,14 @@ Source: k8s.io/kubernetes/pkg/registry/core/pod (LogLocation, streamLocation) an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from apiserver.registry.actions import ActionRequest, ActionResult, Receive, Scope, Send
 from apiserver.registry.options import boolean, integer
 from kubeling.api import errors, fields
+from kubeling.api.errors import StatusError
 from kubeling.api.fields import ErrorList, Path
 from kubeling.api.meta import Object, parse_time
 from kubeling.api.resources import NODES, PODS
@@ -47,12 +49,18 @@ def choose_container(pod: Object, wanted: str) -> str:
     raise errors.bad_request(text)
 
 
-async def _on_kubelet(request: ActionRequest, pod: Object, path: str, query: Sequence[tuple[str, str]]) -> ActionResult:
+async def _on_kubelet(
+    request: ActionRequest,
+    pod: Object,
+    path: str,
+    query: Sequence[tuple[str, str]],
+    refusal: Callable[[int, str], StatusError] | None = None,
+) -> ActionResult:
     node = await request.registries.of(NODES).get(pod["spec"]["nodeName"])
     kubelets = request.services.kubelets
     if kubelets is None:
         raise errors.service_unavailable("this server is not configured to reach kubelets")
-    return ActionResult(response=kubelets.stream(node, path, urlencode(query)))
+    return ActionResult(response=kubelets.stream(node, path, urlencode(query), refusal))
 
 
 def _location(request: ActionRequest, verb: str, *parts: str) -> str:
@@ -73,7 +81,20 @@ async def log(request: ActionRequest) -> ActionResult:
         for name in ("follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes")
         if (value := request.param(name))
     ]
-    return await _on_kubelet(request, pod, _location(request, "containerLogs", container), passed)
+
+    def refusal(code: int, body: str) -> StatusError:
+        return log_refusal(code, body, request.info.name)
+
+    return await _on_kubelet(request, pod, _location(request, "containerLogs", container), passed, refusal)
+
+
+def log_refusal(code: int, body: str, pod: str) -> StatusError:
+    """What the kubelet says instead of a log (GenericHttpResponseChecker of k8s.io/apiserver)."""
+    if code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.internal_error(body)
+    if code == HTTPStatus.BAD_REQUEST:
+        return errors.bad_request(body)
+    return errors.server_response(code, body, "", "pods/log", pod)
 
 
 async def _no_content(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,10 +5,14 @@ Source: ResourceLocation of k8s.io/kubernetes/pkg/registry/core/{node,pod,servic
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import random
+import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlencode
 
 from apiserver.registry.actions import ActionRequest, ActionResult, KubeletConnector
@@ -67,13 +71,22 @@ def check_address(address: str) -> None:
         raise errors.bad_request("address not allowed")
 
 
+def port_number(text: str) -> int:
+    """Raises 503 for what is no port, as reaching it would."""
+    if text.isascii() and text.isdecimal() and int(text) < 1 << 16:
+        return int(text)
+    why = f"unknown port tcp/{text}" if not text.isdecimal() else f"address {text}: invalid port"
+    raise errors.service_unavailable(f"error trying to reach service: dial tcp: {why}")
+
+
 async def proxy_pod(request: ActionRequest) -> ActionResult:
     target = parse_target(request.info.name, "pod")
     pod = await request.registries.of(PODS).get(target.name, request.info.namespace)
     port = target.port or _first_port(pod)
     address = str((pod.get("status") or {}).get("podIP") or "")
     check_address(address)
-    return ActionResult(response=forward(Backend(address, int(port or 80), _tls(target.scheme)), *rest_of(request)))
+    backend = Backend(address, port_number(port or "80"), _tls(target.scheme))
+    return ActionResult(response=forward(backend, *rest_of(request)))
 
 
 def _first_port(pod: Object) -> str:
@@ -116,10 +129,35 @@ def _service_port(service: Object, wanted: str) -> str:
 
 
 async def proxy_node(request: ActionRequest) -> ActionResult:
+    """The kubelet unless another port of the node is named."""
     target = parse_target(request.info.name, "node")
     node = await request.registries.of(NODES).get(target.name)
     kubelets: KubeletConnector | None = request.services.kubelets
     if kubelets is None:
         raise errors.service_unavailable("this server is not configured to reach kubelets")
+    host, port = kubelets.address(node)
+    await check_host(host)
     path, query = rest_of(request)
-    return ActionResult(response=kubelets.stream(node, path, query))
+    if target.port in ("", str(port)):
+        return ActionResult(response=kubelets.stream(node, path, query))
+    return ActionResult(response=forward(Backend(host, port_number(target.port), _tls(target.scheme)), path, query))
+
+
+async def check_host(host: str) -> None:
+    """Every address that the host has must be one that may be reached (IsProxyableHostname). Raises 400."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise errors.bad_request(f"lookup {host}{_name_server()}: no such host") from None
+    for *_, address in found:
+        check_address(str(address[0]).partition("%")[0])
+
+
+def _name_server() -> str:
+    """`` on ADDRESS:53``, the server that Go's resolver names in its errors; empty where none is configured."""
+    with contextlib.suppress(OSError):
+        for line in Path("/etc/resolv.conf").read_text().splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver":
+                return f" on {words[1]}:53"
+    return ""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from apiserver.http.encoding import error_response
+from apiserver.http.message import Request
 from apiserver.http.protocol import Taken
 from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
+from kubeling.api.errors import StatusError, failure
 
 if TYPE_CHECKING:
     import httpx
@@ -40,9 +44,17 @@ def wants_upgrade(scope: Scope) -> bool:
     return any(name == b"upgrade" for name, _ in scope["headers"])
 
 
-def forward(backend: Backend, path: str, query: str) -> ASGIApp:
-    """An application that sends the request on to ``path`` there and the answer back. Network errors are answered
-    502/503."""
+Refusal = Callable[[int, str], StatusError]
+"""What an answer that is no success means to the client, from its status and body."""
+_REFUSAL_BYTES = 50_000
+
+
+def forward(backend: Backend, path: str, query: str, refusal: Refusal | None = None) -> ASGIApp:
+    """An application that sends the request on to ``path`` there and the answer back.
+
+    Without ``refusal`` every answer is passed on as it is and network errors are 503 in plain text, as upstream's
+    proxies answer; with it the client gets a Status for both.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         target = path + (f"?{query}" if query else "")
@@ -50,11 +62,25 @@ def forward(backend: Backend, path: str, query: str) -> ASGIApp:
             if wants_upgrade(scope):
                 await _tunnel(backend, target, scope)
             else:
-                await _exchange(backend, target, scope, receive, send)
+                await _exchange(backend, target, scope, receive, send, refusal)
+        except StatusError as err:
+            await _answer(err, scope, receive, send)
         except OSError as err:
-            await _fail(send, f"error trying to reach service: {err}")
+            if refusal is None:
+                await _fail(send, f"error trying to reach service: {err}")
+            else:
+                why = f'Get "{backend.base}{target}": {err}'
+                await _answer(failure(500, "", why), scope, receive, send)
 
     return app
+
+
+async def _answer(err: StatusError, scope: Scope, receive: Receive, send: Send) -> None:
+    """The Status, in the encoding that the client asked for."""
+    response = error_response(err, Request(scope, receive))
+    headers = [*response.headers, (b"content-length", str(len(response.body)).encode())]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _fail(send: Send, why: str) -> None:
@@ -67,8 +93,10 @@ def _passed_on(scope: Scope) -> list[tuple[bytes, bytes]]:
     return [(n, v) for n, v in scope["headers"] if n not in _PRIVATE and not n.startswith(b"impersonate-")]
 
 
-async def _exchange(backend: Backend, target: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Raises OSError when the backend cannot be reached."""
+async def _exchange(
+    backend: Backend, target: str, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None
+) -> None:
+    """Raises OSError when the backend cannot be reached, StatusError for what ``refusal`` makes an error of."""
     import httpx  # at first use: with all it brings along it would be a tenth of the server's start
 
     body = b""
@@ -84,11 +112,23 @@ async def _exchange(backend: Backend, target: str, scope: Scope, receive: Receiv
         try:
             response = await client.send(request, stream=True)
             try:
+                if refusal is not None and not 200 <= response.status_code <= 206:
+                    raise refusal(response.status_code, await _text(response))
                 await _relay(response, receive, send)
             finally:
                 await response.aclose()
         except httpx.HTTPError as err:
             raise OSError(str(err)) from err
+
+
+async def _text(response: httpx.Response) -> str:
+    """The beginning of the body."""
+    found = b""
+    async for chunk in response.aiter_bytes():
+        found += chunk
+        if len(found) >= _REFUSAL_BYTES:
+            break
+    return found[:_REFUSAL_BYTES].decode("utf-8", "replace")
 
 
 async def _relay(response: httpx.Response, receive: Receive, send: Send) -> None:

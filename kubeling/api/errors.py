@@ -12,6 +12,7 @@ Wording and codes follow k8s.io/apimachinery/pkg/api/errors.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -184,6 +185,42 @@ def timeout(message: str, retry_after_seconds: int = 0) -> StatusError:
 
 def service_unavailable(message: str) -> StatusError:
     return failure(503, "ServiceUnavailable", message)
+
+
+_SERVER_RESPONSES: dict[int, tuple[str, str]] = {
+    400: ("BadRequest", "the server rejected our request for an unknown reason"),
+    401: ("Unauthorized", "the server has asked for the client to provide credentials"),
+    403: ("Forbidden", ""),
+    404: ("NotFound", "the server could not find the requested resource"),
+    405: ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
+    406: ("NotAcceptable", ""),
+    409: ("Conflict", "the server reported a conflict"),
+    415: ("UnsupportedMediaType", ""),
+    422: ("Invalid", "the server rejected our request due to an error in our request"),
+    429: (
+        "TooManyRequests",
+        "the server has received too many requests and has asked us to try again later",
+    ),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+    504: (
+        "Timeout",
+        "the server was unable to return a response in the time allotted, but may still be processing the request",
+    ),
+}
+"""Reason and message for a status; an empty message: what the server said itself."""
+
+
+def server_response(code: int, said: str, group: str, plural: str, name: str) -> StatusError:
+    """What another server's answer means (upstream: NewGenericServerResponse)."""
+    reason, message = _SERVER_RESPONSES.get(code, ("", ""))
+    if reason:
+        message = message or said
+    elif code >= 500:
+        reason = "InternalError"
+        message = f"an error on the server ({json.dumps(said)}) has prevented the request from succeeding"
+    else:
+        message = f"the server responded with the status code {code} but did not return more information"
+    return failure(code, reason, f"{message} ( {qualified(group, plural)} {name})", _details(group, plural, name))
 
 
 def is_not_found(err: BaseException) -> bool:

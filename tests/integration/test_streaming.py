@@ -24,6 +24,8 @@ class Kubelet:
     listener: socket.socket
     context: ssl.SSLContext
     heard: list[str] = field(default_factory=list)
+    refusal: int = 0
+    """A status to refuse plain requests with."""
 
     def serve(self) -> None:
         while True:
@@ -42,6 +44,10 @@ class Kubelet:
         text = head.decode()
         self.heard.append(text)
         path = text.split(" ")[1]
+        if self.refusal:
+            body = b"no log for you"
+            connection.sendall(b"HTTP/1.1 %d No\r\ncontent-length: %d\r\n\r\n%s" % (self.refusal, len(body), body))
+            return
         if "upgrade:" not in text.lower():
             body = f"log of {path}".encode()
             connection.sendall(
@@ -90,9 +96,28 @@ def test_logs_come_from_the_kubelet(api: httpx.Client, namespace: str, pod: str,
     assert "authorization" not in kubelet.heard[0].lower()
 
 
-def test_node_proxy_passes_path_and_query(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
+def test_node_proxy_reaches_no_loopback(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
+    """As upstream: who may proxy to nodes must not get at what listens on the server's own machine."""
     answer = api.get(f"/api/v1/nodes/n{kubelet.port}/proxy/stats/summary", params={"only": "cpu"})
-    assert answer.text == "log of /stats/summary?only=cpu"
+    assert (answer.status_code, answer.json()["message"]) == (400, "address not allowed")
+    assert kubelet.heard == []
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reason", "message"),
+    [
+        (400, 400, "BadRequest", "no log for you"),
+        (500, 500, "InternalError", "Internal error occurred: no log for you"),
+        (404, 404, "NotFound", "the server could not find the requested resource ( pods/log p)"),
+    ],
+)
+def test_what_the_kubelet_refuses_becomes_a_status(
+    api: httpx.Client, pod: str, kubelet: Kubelet, said: int, code: int, reason: str, message: str
+) -> None:
+    kubelet.refusal = said
+    answer = api.get(f"{pod}/log")
+    assert answer.status_code == code
+    assert (answer.json()["kind"], answer.json()["reason"], answer.json()["message"]) == ("Status", reason, message)
 
 
 def test_an_upgrade_becomes_a_tunnel(apiserver: ApiServer, namespace: str, pod: str, kubelet: Kubelet) -> None:
@@ -117,4 +142,5 @@ def test_a_kubelet_that_is_gone_is_an_error_not_a_hang(api: httpx.Client, pod: s
     kubelet.listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread in accept()
     kubelet.listener.close()
     answer = api.get(f"{pod}/log")
-    assert answer.status_code == 503 and "error trying to reach service" in answer.text
+    assert answer.status_code == 500
+    assert answer.json()["message"].startswith(f'Get "https://127.0.0.1:{kubelet.port}/containerLogs/')

@@ -136,5 +136,8 @@ MUTATING_POLICY = Kind(
         ),
         _policy_row("mutations"),
     ),
+    stored_version="v1beta1",
 )
-MUTATING_POLICY_BINDING = Kind(MUTATING_ADMISSION_POLICY_BINDINGS, PolicyBindingStrategy(acts=False), _BINDING)
+MUTATING_POLICY_BINDING = Kind(
+    MUTATING_ADMISSION_POLICY_BINDINGS, PolicyBindingStrategy(acts=False), _BINDING, stored_version="v1beta1"
+)

@@ -4,7 +4,7 @@ from apiserver.discovery import documents
 from apiserver.discovery.groups import version_rank
 from apiserver.registry.kind import Kind
 from apiserver.registry.served import served_versions
-from kubeling.api.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICE_ACCOUNTS
+from kubeling.api.resources import CONFIG_MAPS, DEPLOYMENTS, MUTATING_ADMISSION_POLICIES, PODS, SERVICE_ACCOUNTS
 
 SERVED = [s for r in (DEPLOYMENTS, PODS, CONFIG_MAPS, SERVICE_ACCOUNTS) for s in served_versions(Kind(r))]
 
@@ -28,6 +28,8 @@ def test_a_resource_list_has_subresources_behind_their_resource() -> None:
 def test_the_storage_hash_is_upstreams() -> None:
     assert documents.storage_hash(served_versions(Kind(CONFIG_MAPS))[0]) == "qFsyl6wFWjQ="
     assert documents.storage_hash(served_versions(Kind(PODS))[0]) == "xPOwRZ+Yhw8="
+    older = Kind(MUTATING_ADMISSION_POLICIES, stored_version="v1beta1")
+    assert documents.storage_hash(served_versions(older)[0]) == "LYmCf+UMVdg="
 
 
 def test_the_aggregated_document() -> None:
