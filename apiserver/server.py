@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from apiserver.allocators.addresses import ClusterIPs
 from apiserver.allocators.ports import NodePorts
 from apiserver.allocators.ranges import parse_ports
+from apiserver.allocators.repair import AddressRepair
 from apiserver.allocators.services import ServiceAllocation
 from apiserver.bootstrap.declared_status import DeclaredStatus
 from apiserver.bootstrap.flow_status import FlowStatus
@@ -187,6 +188,7 @@ class Server:
         await self._publish(port)
         self._spawn(FlowStatus(self.registries).run())
         self._spawn(DeclaredStatus(self.registries).run())
+        self._spawn(AddressRepair(self.registries).run())
         if options.enable_metrics_api:
             self._spawn(self._scraper.run())
         if options.etcd_compaction_interval:

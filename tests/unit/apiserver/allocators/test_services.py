@@ -15,8 +15,24 @@ from apiserver.registry.kind import Context
 from apiserver.storage.memory import MemoryStorage
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object
+from kubeling.api.resources import SERVICE_CIDRS
 
 LOW, HIGH = 30000, 32767
+
+
+class Cidrs:
+    """The registry of ServiceCIDR objects."""
+
+    def __init__(self) -> None:
+        self.objects: list[Object] = []
+
+    def cached_list(self) -> list[Object]:
+        return self.objects
+
+    def add(self, *ranges: str, ready: str = "True", **metadata: Any) -> None:
+        status = {"conditions": [{"type": "Ready", "status": ready}]} if ready else {}
+        name = {"name": f"c{len(self.objects)}", **metadata}
+        self.objects.append({"metadata": name, "spec": {"cidrs": list(ranges)}, "status": status})
 
 
 class Addresses:
@@ -24,9 +40,10 @@ class Addresses:
 
     def __init__(self) -> None:
         self.taken = set[str]()
+        self.cidrs = Cidrs()
 
-    def of(self, resource: Any) -> Addresses:
-        return self
+    def of(self, resource: Any) -> Any:
+        return self.cidrs if resource is SERVICE_CIDRS else self
 
     def cached(self, name: str) -> Object | None:
         return {} if name in self.taken else None
@@ -100,3 +117,26 @@ async def test_a_port_is_given_once(cluster: Cluster) -> None:
             await cluster.ports.take(LOW, "b", dry_run=dry_run)
     await cluster.ports.release(LOW)
     await cluster.ports.take(LOW, "b")
+
+
+async def test_addresses_come_from_every_range_that_is_ready(cluster: Cluster) -> None:
+    cidrs = cluster.addresses.cidrs
+    cidrs.add("10.1.0.0/30")
+    cidrs.add("10.2.0.0/30", ready="")
+    cidrs.add("10.3.0.0/24", ready="False")
+    cidrs.add("10.4.0.0/24", deletionTimestamp="2026-01-01T00:00:00Z")
+    got = {(await cluster.create())["clusterIP"] for _ in range(4)}
+    assert got == {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"}
+    with pytest.raises(StatusError, match="range is full"):
+        await cluster.create()
+
+
+async def test_an_address_outside_all_ranges_is_refused(cluster: Cluster) -> None:
+    cluster.addresses.cidrs.add("10.1.0.0/24")
+    with pytest.raises(
+        StatusError, match=r"failed to allocate IP 10\.9\.0\.1: the provided network does not match the current"
+    ):
+        await cluster.create(clusterIP="10.9.0.1", clusterIPs=["10.9.0.1"])
+    with pytest.raises(StatusError, match=r"The range of valid IPs is 10\.1\.0\.0/24"):
+        await cluster.create(clusterIP="10.1.0.255", clusterIPs=["10.1.0.255"])
+    assert (await cluster.create(clusterIP="10.1.0.9", clusterIPs=["10.1.0.9"]))["clusterIP"] == "10.1.0.9"
