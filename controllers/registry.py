@@ -8,10 +8,13 @@ from controllers import (
     clusterroles,
     cronjob,
     disruption,
+    legacytokens,
+    nodettl,
     podgc,
     replicaset,
     rootca,
     serviceaccount,
+    servicecidr,
     ttlafterfinished,
 )
 from controllers.certificates import APPROVING, CLEANING, SIGNING
@@ -23,6 +26,7 @@ from controllers.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
 from controllers.horizontal import CONTROLLER as HORIZONTAL
 from controllers.job import CONTROLLER as JOB
 from controllers.namespace import CONTROLLER as NAMESPACE
+from controllers.nodeipam import CONTROLLER as NODE_IPAM
 from controllers.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
 from controllers.nodelifecycle import TAINT_EVICTION
 from controllers.quota import CONTROLLER as RESOURCE_QUOTA
@@ -41,14 +45,18 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
     HORIZONTAL,
     disruption.CONTROLLER,
     podgc.CONTROLLER,
+    NODE_IPAM,
+    nodettl.CONTROLLER,
     NODE_LIFECYCLE,
     TAINT_EVICTION,
     ENDPOINTS,
     ENDPOINT_SLICE,
     ENDPOINT_SLICE_MIRRORING,
+    servicecidr.CONTROLLER,
     NAMESPACE,
     serviceaccount.CONTROLLER,
     accounttokens.CONTROLLER,
+    legacytokens.CONTROLLER,
     rootca.CONTROLLER,
     BINDER,
     PROVISIONER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from apiserver.serviceaccounts.claims import PrivateClaims, Reference, read_priv
 from apiserver.serviceaccounts.keys import VerifyingKey, by_id
 from apiserver.serviceaccounts.names import service_account_groups, service_account_username
 from kubeling.api import errors
-from kubeling.api.meta import Object, parse_time, uid_of, utcnow
+from kubeling.api.meta import Object, labels_of, name_of, namespace_of, parse_time, uid_of, utcnow
 from kubeling.api.resource import Resource
 from kubeling.api.resources import NODES, PODS, SECRETS, SERVICE_ACCOUNTS
 
@@ -30,6 +31,8 @@ LEGACY_ISSUER = "kubernetes/serviceaccount"
 _CACHE_SECONDS = 10.0
 _MAX_CACHED = 8192
 _DELETION_LEEWAY = timedelta(seconds=60)
+_LAST_USED, _INVALID_SINCE = "kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"
+_LOG = logging.getLogger(__name__)
 _PREFIX = "authentication.kubernetes.io/"
 _INVALIDATED = "service account token has been invalidated"
 _CLAIMS = {
@@ -180,7 +183,29 @@ class ServiceAccountTokens:
         found = self._registries.of(SECRETS).cached(secret, namespace)
         if found is None or _decoded(found, "token") != token:
             raise Refused(_INVALIDATED)
+        await self._note_use(found)
+        if labels_of(found).get(_INVALID_SINCE):
+            raise Refused(
+                f"the token in secret {namespace}/{secret} for service account {namespace}/{account.name} has been marked "
+                "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                f"'{_INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+            )
         return _user(namespace, account.name, account.uid, {})
+
+    async def _note_use(self, secret: Object) -> None:
+        """The day of the last use, in a label: the cleaner of legacy tokens goes by it. A failure must not refuse the token."""
+        today = self._clock().strftime("%Y-%m-%d")
+        if labels_of(secret).get(_LAST_USED) == today:
+            return
+
+        def noted(current: Object) -> Object:
+            metadata = current["metadata"]
+            return {**current, "metadata": {**metadata, "labels": {**labels_of(current), _LAST_USED: today}}}
+
+        try:
+            await self._registries.of(SECRETS).update(name_of(secret), noted, namespace_of(secret))
+        except errors.StatusError as err:
+            _LOG.warning("cannot note the use of a token", extra={"secret": name_of(secret), "error": err.message})
 
 
 def _user(namespace: str, name: str, uid: str, extra: Mapping[str, tuple[str, ...]]) -> User:

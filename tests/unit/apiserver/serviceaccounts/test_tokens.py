@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from joserfc import jwt
 
 from apiserver.serviceaccounts.authenticator import ServiceAccountTokens, token_audiences
 from apiserver.serviceaccounts.discovery import discovery_documents
@@ -185,3 +187,39 @@ def test_published_documents(key: SigningKey) -> None:
     keys = documents["/openid/v1/jwks"]
     assert keys.content_type == "application/jwk-set+json"
     assert key.id.encode() in keys.body and b'"d"' not in keys.body
+
+
+def legacy_secret(world: World, key: SigningKey, **labels: str) -> str:
+    """Puts a token Secret into the world; answers the token."""
+    prefix = "kubernetes.io/serviceaccount/"
+    claims = {
+        "iss": "kubernetes/serviceaccount",
+        "sub": "system:serviceaccount:ns:bot",
+        f"{prefix}namespace": "ns",
+        f"{prefix}service-account.name": "bot",
+        f"{prefix}service-account.uid": "u-bot",
+        f"{prefix}secret.name": "t",
+    }
+    token = jwt.encode({"alg": key.public.algorithm}, claims, key.jwk, algorithms=[key.public.algorithm])
+    data = {"token": base64.b64encode(token.encode()).decode()}
+    world.registries.put(SECRETS, {"metadata": {"name": "t", "namespace": "ns", "labels": labels}, "data": data})
+    return token
+
+
+async def test_the_use_of_a_legacy_token_is_noted_once_a_day(world: World, key: SigningKey) -> None:
+    token = legacy_secret(world, key)
+    secrets = world.registries.of(SECRETS)
+    before = secrets.written
+    for hours in (0, 1, 30):
+        world.now = NOW + timedelta(hours=hours)
+        user = await world.tokens.authenticate_token(token)
+        assert user is not None and user.name == "system:serviceaccount:ns:bot"
+    assert secrets.written - before == 2
+    assert secrets.cached("t", "ns")["metadata"]["labels"] == {"kubernetes.io/legacy-token-last-used": "2026-11-22"}
+
+
+async def test_a_legacy_token_that_was_marked_is_refused_and_its_use_noted(world: World, key: SigningKey) -> None:
+    token = legacy_secret(world, key, **{"kubernetes.io/legacy-token-invalid-since": "2026-11-01"})
+    assert await refused(world, token)
+    labels = world.registries.of(SECRETS).cached("t", "ns")["metadata"]["labels"]
+    assert labels["kubernetes.io/legacy-token-last-used"] == "2026-11-21"
