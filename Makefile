@@ -50,6 +50,8 @@ bench: setup images ## measurements of the hot paths (pod_start needs root and D
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.scheduling
 	$(BIN)/python -m benchmarks.pod_start
+	$(BIN)/python -m benchmarks.rollout
+	$(BIN)/python -m benchmarks.idle
 
 lock: setup ## requirements.lock anew from pyproject.toml
 	$(BIN)/pip install -q pip-tools

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def etcd(directory: Path) -> Iterator[str]:
+def etcd(directory: Path, *, pinned: bool = True) -> Iterator[str]:
     client, peer = free_port(), free_port()
     url = f"http://127.0.0.1:{client}"
     process = subprocess.Popen(
@@ -63,7 +64,8 @@ def etcd(directory: Path) -> Iterator[str]:
                 urllib.request.urlopen(f"{url}/health", timeout=1).close()
                 break
             time.sleep(0.02)
-        pin(process.pid, 1)
+        if pinned:
+            pin(process.pid, 1)
         yield url
     finally:
         process.terminate()
@@ -71,7 +73,7 @@ def etcd(directory: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def apiserver(directory: Path, etcd_url: str) -> Iterator[Stage]:
+def apiserver(directory: Path, etcd_url: str, *, pinned: bool = True) -> Iterator[Stage]:
     """Ready when it comes out; ``ready_seconds`` is the time from start to ``/readyz``."""
     import ssl
 
@@ -83,7 +85,8 @@ def apiserver(directory: Path, etcd_url: str) -> Iterator[Stage]:
          "--authorization-mode=Node,RBAC", "--service-cluster-ip-range=10.96.0.0/16"],
         stderr=(directory / "log").open("wb"),
     )  # fmt: skip
-    pin(process.pid, 0)
+    if pinned:
+        pin(process.pid, 0)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -100,9 +103,64 @@ def apiserver(directory: Path, etcd_url: str) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
-    pin(os.getpid(), 1)
+def stage(*, pinned: bool = True) -> Iterator[Stage]:
+    """``pinned``: the server has a core of its own; else every process takes what it gets."""
+    if pinned:
+        pin(os.getpid(), 1)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        with etcd(directory) as url, apiserver(directory, url) as made:
+        with etcd(directory, pinned=pinned) as url, apiserver(directory, url, pinned=pinned) as made:
             yield made
+
+
+def kubeconfig(made: Stage) -> Path:
+    """A kubeconfig file of the stage's administrator."""
+    path = made.directory / "kubeconfig"
+    cluster = {"server": f"https://127.0.0.1:{made.port}", "insecure-skip-tls-verify": True}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "bench", "cluster": cluster}],
+        "users": [{"name": "bench", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+        "current-context": "bench",
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+@contextlib.contextmanager
+def component(made: Stage, package: str, *flags: str, log: str = "") -> Iterator[int]:
+    """One more process of the cluster (``controllers``, ``scheduler``, ``kubelet``); its pid."""
+    with (made.directory / f"{log or package}.log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", package, f"--kubeconfig={kubeconfig(made)}", *flags],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def controllers(made: Stage) -> Iterator[int]:
+    """The controller manager as ``kubeling up`` starts it, with leader election; its pid."""
+    ca = made.directory / "certs" / "apiserver.crt"
+    with component(made, "controllers", f"--root-ca-file={ca}") as pid:
+        yield pid
+
+
+@contextlib.contextmanager
+def simulated_nodes(made: Stage, names: Sequence[str], max_pods: int = 110) -> Iterator[None]:
+    """Kubelets whose runtime only pretends, one process a node, without a server of their own."""
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            flags = [
+                "--runtime=simulated", f"--hostname-override={name}", f"--root-dir={made.directory / name}",
+                f"--max-pods={max_pods}", "--port=0", "--eviction-hard=memory.available<1Mi", "--node-ip=127.0.0.1",
+            ]  # fmt: skip
+            stack.enter_context(component(made, "kubelet", *flags, log=name))
+        yield
