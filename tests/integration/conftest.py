@@ -134,15 +134,15 @@ StartServer = Callable[..., ApiServer]
 
 @pytest.fixture(scope="session")
 def start_apiserver(etcd: Etcd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """``start_apiserver("--flag=value", …)``: a server of its own on the session's etcd; stopped at the end."""
+    """``start_apiserver("--flag=value", …)``: a server of its own on the session's etcd, or on ``storage``; stopped at the end."""
     running: list[ApiServer] = []
 
-    def run(*flags: str) -> ApiServer:
+    def run(*flags: str, storage: Etcd = etcd) -> ApiServer:
         directory = tmp_path_factory.mktemp("apiserver")
         (directory / "tokens.csv").write_text(_TOKENS)
         port = free_port()
         process = start(
-            [sys.executable, "-m", "apiserver", f"--etcd-servers={etcd.url}", f"--secure-port={port}",
+            [sys.executable, "-m", "apiserver", f"--etcd-servers={storage.url}", f"--secure-port={port}",
              "--bind-address=127.0.0.1", f"--cert-dir={directory / 'certs'}",
              f"--token-auth-file={directory / 'tokens.csv'}", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
              "--service-cluster-ip-range=10.96.0.0/16", *flags],

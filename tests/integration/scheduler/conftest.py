@@ -12,7 +12,7 @@ import yaml
 from kubeling.api.meta import Object
 from kubeling.api.resources import NODES, PODS, SERVICE_ACCOUNTS
 from kubeling.client.rest import Client, PatchKind
-from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, start
+from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, running_etcd, start
 
 
 def kubeconfig_as(server: ApiServer, path: Path, user: str) -> Path:
@@ -31,8 +31,12 @@ def kubeconfig_as(server: ApiServer, path: Path, user: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(start_apiserver: StartServer) -> ApiServer:
-    return start_apiserver("--etcd-prefix=/scheduler-tests")
+def server(start_apiserver: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """On an etcd of its own: a controller manager of other tests must not take part."""
+    with running_etcd(tmp_path_factory.mktemp("scheduler-etcd")) as storage:
+        made = start_apiserver(storage=storage)
+        yield made
+        made.stop()
 
 
 @pytest.fixture(scope="module")
