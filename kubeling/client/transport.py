@@ -23,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from kubeling.client.errors import ConnectionFailed, KubeconfigError
+from kubeling.client.http1 import Connections
 from kubeling.client.kubeconfig import Credentials
 from kubeling.client.metrics import METRICS, ClientMetrics
 from kubeling.client.requests import Request
@@ -30,8 +31,7 @@ from kubeling.client.throttle import Throttle
 
 KEEPALIVE_SECONDS = 4.0  # below the 5 s after which common servers (uvicorn) close an idle connection
 TOKEN_SECONDS = 60.0  # projected tokens rotate; the file is read again this often
-POOL = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=KEEPALIVE_SECONDS)
-STREAMS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+CONNECTIONS = 32  # at a time, for requests that are no streams
 
 
 class TokenSource(Protocol):
@@ -79,8 +79,8 @@ class Transport:
             self._pool = self._streams = mock
         else:
             context = ssl_context(credentials) if parts.scheme == "https" else None
-            self._pool = _http(context, POOL)
-            self._streams = _http(context, STREAMS)
+            self._pool = Connections(context, limit=CONNECTIONS, keep=KEEPALIVE_SECONDS)
+            self._streams = Connections(context)
 
     @classmethod
     def of(cls, credentials: Credentials, *, user_agent: str = "kubeling", timeout: float = 60.0) -> Transport:
@@ -206,10 +206,6 @@ def _identity_headers(credentials: Credentials) -> dict[str, str]:
     if credentials.impersonate:
         headers["Impersonate-User"] = credentials.impersonate
     return headers
-
-
-def _http(context: ssl.SSLContext | None, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(verify=context if context is not None else False, limits=limits, trust_env=False)
 
 
 def ssl_context(credentials: Credentials | None) -> ssl.SSLContext:
