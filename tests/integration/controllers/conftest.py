@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, rfc333
 from kubeling.api.resources import PODS
 from kubeling.client.informer import Informer
 from kubeling.client.rest import Client, PatchKind
-from tests.integration.conftest import ADMIN, ApiServer, Process, start
+from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, running_etcd, start
 
 FAST_LEASE = (
     "--leader-elect-lease-duration=5s",
@@ -62,6 +62,15 @@ class Manager:
 
     def stop(self) -> int:
         return self.process.stop() if self.process is not None else 0
+
+
+@pytest.fixture(scope="session")
+def apiserver(start_apiserver: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """On an etcd of its own: controllers write into every namespace, and other tests count what is there."""
+    with running_etcd(tmp_path_factory.mktemp("controllers-etcd")) as storage:
+        made = start_apiserver(storage=storage)
+        yield made
+        made.stop()
 
 
 @pytest.fixture(scope="session")
