@@ -199,6 +199,8 @@ def _apiserver(layout: Layout) -> Iterator[ComponentSpec]:
         "service-account-issuer": f"https://kubernetes.default.svc.{config.cluster_domain}",
         "service-cluster-ip-range": config.service_cidr,
         "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
+        "enable-bootstrap-token-auth": "true",
         "allow-privileged": "true",
         "enable-metrics-api": "true",
         "advertise-address": layout.advertise_address,

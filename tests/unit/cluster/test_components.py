@@ -49,6 +49,13 @@ def test_pods_reach_the_api_server_on_the_bridge(layout):
     assert {"127.0.0.1", "10.244.0.1", "10.96.0.1", "kubernetes.default.svc.cluster.local"} <= set(names)
 
 
+def test_the_api_server_is_as_secure_as_kubeadm_makes_it(layout):
+    apiserver = flags(next(s for s in plan_components(layout) if s.name == "apiserver"))
+    assert apiserver["authorization-mode"] == "Node,RBAC"
+    assert apiserver["enable-admission-plugins"] == "NodeRestriction"
+    assert apiserver["enable-bootstrap-token-auth"] == "true"
+
+
 def test_each_kubelet_has_its_own_name_address_port_and_folder(layout):
     kubelets = [flags(s) for s in plan_components(layout) if s.name.startswith("kubelet")]
     for flag in ("hostname-override", "node-ip", "port", "root-dir", "kubeconfig", "tls-cert-file"):
