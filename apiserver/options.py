@@ -58,6 +58,7 @@ class Options(BaseModel):
     enable_metrics_api: bool = False
     max_requests_inflight: int = Field(400, ge=0)
     max_mutating_requests_inflight: int = Field(200, ge=0)
+    enable_priority_and_fairness: bool = True
     min_request_timeout: int = Field(1800, ge=1)
     request_timeout: float = Field(60.0, gt=0)
     etcd_compaction_interval: float = Field(300.0, ge=0)
@@ -94,7 +95,7 @@ _SECONDS = ("request_timeout", "etcd_compaction_interval", "event_ttl")
 _NO_EFFECT = (
     "--profiling", "--enable-aggregator-routing", "--storage-backend", "--proxy-client-cert-file", "--proxy-client-key-file",
     "--watch-cache", "--default-watch-cache-size", "--feature-gates",
-    "--runtime-config", "--enable-priority-and-fairness", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
+    "--runtime-config", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
     "--endpoint-reconciler-type", "--apiserver-count", "--goaway-chance", "--tls-cipher-suites", "--tls-min-version",
     "--audit-log-mode", "--audit-log-version",
 )  # fmt: skip

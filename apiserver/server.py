@@ -32,12 +32,14 @@ from apiserver.cache.hub import Hub
 from apiserver.certs import serving_files
 from apiserver.compaction import Compactor
 from apiserver.discovery.endpoints import Discovery
+from apiserver.flowcontrol.controller import FlowControl
 from apiserver.http.app import Outer, build_app
 from apiserver.http.endpoints.base import Parts
 from apiserver.http.health import Health
 from apiserver.http.message import Request, Response
 from apiserver.http.protocol import CertificateProtocol
-from apiserver.http.steps import Endpoint, InFlight
+from apiserver.http.request import RequestInfo
+from apiserver.http.steps import Endpoint, InFlight, Step
 from apiserver.kinds import KINDS
 from apiserver.kinds import metrics as metrics_api
 from apiserver.kinds.authentication.reviews import TOKEN_REVIEWER
@@ -95,6 +97,12 @@ class Server:
         admission.plugins = self.security.admission.plugins
         self._policies = Policies(admission, managers, self.registries)
         self.audit = build_audit(options)
+        total = options.max_requests_inflight + options.max_mutating_requests_inflight
+        self.flow_control = (
+            FlowControl(self.registries, total, options.request_timeout, self._listed)
+            if options.enable_priority_and_fairness and total
+            else None
+        )
         self._ready = False
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,8 +139,19 @@ class Server:
         metrics = Metrics(self.registries, {"git_version": version["gitVersion"], "major": version["major"]})
         discovery = Discovery(self.catalog, f"{options.address}:{port}")
         outer = Outer(discovery, self._health(), metrics, version, self._others(port))
-        in_flight = InFlight(options.max_requests_inflight, options.max_mutating_requests_inflight)
-        return build_app(parts, outer, in_flight, self.audit, options.request_timeout)
+        return build_app(parts, outer, self._limits(), self.audit, options.request_timeout)
+
+    def _limits(self) -> Step:
+        """Priority and fairness, or plain limits without it."""
+        options = self.options
+        if self.flow_control is not None:
+            return self.flow_control.step
+        return InFlight(options.max_requests_inflight, options.max_mutating_requests_inflight).step
+
+    def _listed(self, info: RequestInfo) -> int:
+        """How many objects a list of that resource goes through."""
+        registry = self.registries.find(info.group, info.resource)
+        return len(registry.objects.cache) if registry else 0
 
     def _health(self) -> Health:
         async def etcd() -> str:
@@ -187,6 +206,8 @@ class Server:
         gc.freeze()  # what is there now stays: no need to look at it in every collection
         await self._publish(port)
         self._spawn(FlowStatus(self.registries).run())
+        if self.flow_control is not None:
+            self._spawn(self.flow_control.run())
         self._spawn(DeclaredStatus(self.registries).run())
         self._spawn(AddressRepair(self.registries).run())
         if options.enable_metrics_api:

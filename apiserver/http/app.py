@@ -20,7 +20,7 @@ from apiserver.http.health import CHECKS, Health
 from apiserver.http.message import Request, Response
 from apiserver.http.protocols import AuditSink
 from apiserver.http.sending import send_response
-from apiserver.http.steps import Endpoint, InFlight, Step
+from apiserver.http.steps import Endpoint, Step
 from apiserver.http.version import version_router
 from apiserver.metrics import Metrics
 from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
@@ -39,7 +39,7 @@ class Outer:
 
 
 def chain(
-    parts: Parts, in_flight: InFlight, metrics: Metrics, audit: AuditSink | None, request_seconds: float
+    parts: Parts, in_flight: Step, metrics: Metrics, audit: AuditSink | None, request_seconds: float
 ) -> Sequence[Step]:
     """What every request passes, in this order."""
     services = parts.services
@@ -50,7 +50,7 @@ def chain(
         steps.authenticate(services.authenticator),
         steps.audit(audit),
         steps.act_as(services.authorizer),
-        in_flight.step,
+        in_flight,
         steps.authorize(services.authorizer),
     )
 
@@ -123,7 +123,7 @@ class Application(FastAPI):
 def build_app(
     parts: Parts,
     outer: Outer,
-    in_flight: InFlight,
+    in_flight: Step,
     audit: AuditSink | None = None,
     request_seconds: float = steps.REQUEST_SECONDS,
 ) -> FastAPI:

@@ -28,10 +28,10 @@ def new_audit_id() -> str:
 
 
 class Request:
-    """One request. The steps of the chain fill in ``user``, ``audit`` and ``warnings``; nothing else changes."""
+    """One request. The steps of the chain fill in ``user``, ``audit``, ``warnings`` and ``added_headers``; nothing else changes."""
 
     __slots__ = (
-        "_headers", "audit", "audit_id", "info", "method", "path", "query", "receive", "scope", "user", "warnings",
+        "_headers", "added_headers", "audit", "audit_id", "info", "method", "path", "query", "receive", "scope", "user", "warnings",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -49,6 +49,7 @@ class Request:
         self.audit_id = self.header(b"audit-id") or new_audit_id()
         self.audit: AuditRecord | None = None
         self.warnings: list[str] = []
+        self.added_headers: tuple[Header, ...] = ()
 
     def header(self, name: bytes) -> str:
         """The last header of that (lower-case) name, empty without one."""

@@ -20,7 +20,11 @@ async def send_response(request: Request, response: Response, send: Send) -> Non
     if request.scope["type"] == "websocket":
         await _refuse_websocket(response, send)
         return
-    headers = [*response.headers, (b"audit-id", request.audit_id.encode("latin-1", "replace"))]
+    headers = [
+        *response.headers,
+        (b"audit-id", request.audit_id.encode("latin-1", "replace")),
+        *request.added_headers,
+    ]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_NO_STORE)
     headers += [warning_header(text) for text in request.warnings]

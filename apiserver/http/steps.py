@@ -161,8 +161,15 @@ def audit(sink: AuditSink | None) -> Step:
     return step
 
 
+def too_many_requests() -> Response:
+    """In plain text, as upstream's filters refuse."""
+    response = text_response("Too many requests, please try again later.\n", 429)
+    response.headers.append((b"retry-after", b"1"))
+    return response
+
+
 class InFlight:
-    """Counts requests under way and refuses what is too much; 0 is no limit."""
+    """Counts requests under way and refuses what is too much; 0 is no limit. For servers without priority and fairness."""
 
     def __init__(self, reads: int, writes: int) -> None:
         self.limits = {True: reads, False: writes}
@@ -175,12 +182,7 @@ class InFlight:
             reads = request.method in ("GET", "HEAD")
             limit = self.limits[reads]
             if limit and self.current[reads] >= limit and "system:masters" not in request.user.groups:
-                raise failure(
-                    429,
-                    "TooManyRequests",
-                    "Too many requests, please try again later.",
-                    {"retryAfterSeconds": 1},
-                )
+                return too_many_requests()
             self.current[reads] += 1
             try:
                 return await next_(request)
