@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from apiserver.http.encoding import compress, warning_header
 from apiserver.http.message import Request, Response
-from apiserver.registry.actions import Send
+from apiserver.registry.actions import Message, Send
 
 _NO_STORE = (b"cache-control", b"no-cache, private")
 
@@ -15,7 +15,7 @@ _NO_STORE = (b"cache-control", b"no-cache, private")
 async def send_response(request: Request, response: Response, send: Send) -> None:
     """Streams end when the client goes away: the server cancels the request then."""
     if response.app is not None:
-        await response.app(request.scope, request.receive, send)
+        await response.app(request.scope, request.receive, _with_headers(request, response, send))
         return
     if request.scope["type"] == "websocket":
         await _refuse_websocket(response, send)
@@ -42,6 +42,21 @@ async def send_response(request: Request, response: Response, send: Send) -> Non
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     body = b"" if request.method == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body})
+
+
+def _with_headers(request: Request, response: Response, send: Send) -> Send:
+    """What an application sends gets the headers of every answer; the response learns the status."""
+
+    async def sends(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            response.status = message["status"]
+            headers = [*message.get("headers", ()), (b"audit-id", request.audit_id.encode("latin-1", "replace"))]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append(_NO_STORE)
+            message = {**message, "headers": [*headers, *request.added_headers]}
+        await send(message)
+
+    return sends
 
 
 async def _stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:

@@ -111,3 +111,40 @@ def test_events_are_forgotten(audited: Audited) -> None:
     path = "/api/v1/namespaces/default/events"
     assert audited.api.post(path, json=event).status_code == 201
     assert until(lambda: audited.api.get(f"{path}/brief").status_code == 404)
+
+
+def test_answers_tell_which_flow_they_belong_to(audited: Audited) -> None:
+    answer = audited.alice.get("/version")
+    schemas, levels = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", "prioritylevelconfigurations"
+    uid = audited.api.get(f"{schemas}/global-default").json()["metadata"]["uid"]
+    level = audited.api.get(f"/apis/flowcontrol.apiserver.k8s.io/v1/{levels}/global-default").json()
+    until(lambda: audited.alice.get("/version").headers["x-kubernetes-pf-flowschema-uid"] == uid)
+    answer = audited.alice.get("/version")
+    assert answer.headers["x-kubernetes-pf-flowschema-uid"] == uid
+    assert answer.headers["x-kubernetes-pf-prioritylevel-uid"] == level["metadata"]["uid"]
+
+
+def test_a_schema_of_the_users_own_takes_effect(audited: Audited) -> None:
+    path = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    limited = {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}}
+    level = {
+        "kind": "PriorityLevelConfiguration", "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+        "metadata": {"name": "own"}, "spec": {"type": "Limited", "limited": limited},
+    }  # fmt: skip
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": "alice"}}],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    schema = {
+        "kind": "FlowSchema", "apiVersion": "flowcontrol.apiserver.k8s.io/v1", "metadata": {"name": "own"},
+        "spec": {"priorityLevelConfiguration": {"name": "own"}, "matchingPrecedence": 42, "rules": [rule]},
+    }  # fmt: skip
+    assert audited.api.post(f"{path}/prioritylevelconfigurations", json=level).status_code == 201
+    made = audited.api.post(f"{path}/flowschemas", json=schema)
+    assert made.status_code == 201, made.text
+    uid = made.json()["metadata"]["uid"]
+    try:
+        assert until(lambda: audited.alice.get("/version").headers["x-kubernetes-pf-flowschema-uid"] == uid)
+    finally:
+        audited.api.delete(f"{path}/flowschemas/own")
+        audited.api.delete(f"{path}/prioritylevelconfigurations/own")
