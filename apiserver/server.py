@@ -31,6 +31,8 @@ from apiserver.bootstrap.run import Bootstrap, BootstrapSettings
 from apiserver.cache.hub import Hub
 from apiserver.certs import serving_files
 from apiserver.compaction import Compactor
+from apiserver.custom.schemas import ServedSchemas
+from apiserver.custom.serving import CustomResources
 from apiserver.discovery.endpoints import Discovery
 from apiserver.flowcontrol.controller import FlowControl
 from apiserver.http.app import Outer, build_app
@@ -81,7 +83,7 @@ class Server:
         self.storage = storage
         self.hub = Hub(storage)
         self.catalog = Catalog()
-        self.schemas = schemas_for(options.kubernetes_version, legacy=options.legacy_apis)
+        self.schemas = ServedSchemas(schemas_for(options.kubernetes_version, legacy=options.legacy_apis))
         admission = AdmissionChain()
         managers = partial(manager_for, self.schemas)
         self.registries = ServerRegistries(storage, self.hub, self.catalog, admission, managers, utcnow)
@@ -91,6 +93,7 @@ class Server:
             *(metrics_api.KINDS if options.enable_metrics_api else ()),
         ):
             self.registries.register(with_connections(replace(kind, ttl=options.event_ttl) if kind.ttl else kind))
+        self._custom = CustomResources(self.registries, self.schemas)
         self._connector = self._kubelets()
         self._scraper = Scraper(self.registries, self._connector)
         self.security = build_security(options, self.registries)
@@ -185,7 +188,8 @@ class Server:
             ]
             return Response(document.body, 200, headers)
 
-        openapi = OpenAPI(self.catalog, self.schemas, version_info(options.kubernetes_version)["gitVersion"])
+        release = version_info(options.kubernetes_version)["gitVersion"]
+        openapi = OpenAPI(self.catalog, self.schemas.builtin, release, self.schemas.openapi)
         return {".well-known": identity, "openid": identity, "openapi": openapi.serve}
 
     async def start(self, port: int) -> None:
@@ -193,6 +197,7 @@ class Server:
         await self.hub.start()
         self._spawn(self.hub.run())
         await self.hub.sync_all()
+        await self._custom.reconcile()
         options = self.options
         settings = BootstrapSettings(
             tuple(options.service_cluster_ip_range.split(",")),
@@ -210,6 +215,7 @@ class Server:
             self._spawn(self.flow_control.run())
         self._spawn(DeclaredStatus(self.registries).run())
         self._spawn(AddressRepair(self.registries).run())
+        self._spawn(self._custom.run())
         if options.enable_metrics_api:
             self._spawn(self._scraper.run())
         if options.etcd_compaction_interval:

@@ -32,14 +32,21 @@ class EventType(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Form:
     """How the bytes of a kind are cut: ``head`` is ``{"kind":"Pod","apiVersion":"v1",``; ``selectable`` gives field
-    values."""
+    values; ``read`` brings a stored object up to the kind's present schema, where that changes."""
 
     head: bytes
     selectable: tuple[tuple[str, Callable[[Object], str]], ...]
+    read: Callable[[Object], Object] | None = None
 
     @classmethod
-    def of(cls, kind: str, api_version: str, selectable: Mapping[str, Callable[[Object], str]]) -> Form:
-        return cls(head_of(kind, api_version), tuple(selectable.items()))
+    def of(
+        cls,
+        kind: str,
+        api_version: str,
+        selectable: Mapping[str, Callable[[Object], str]],
+        read: Callable[[Object], Object] | None = None,
+    ) -> Form:
+        return cls(head_of(kind, api_version), tuple(selectable.items()), read)
 
 
 def head_of(kind: str, api_version: str) -> bytes:
@@ -94,6 +101,9 @@ def body_of(stored: bytes, form: Form, revision: int) -> bytes:
 def entry_of(key: str, stored: bytes, revision: int, form: Form) -> Entry:
     """The one decoding of a change."""
     obj = orjson.loads(stored)
+    if form.read is not None:
+        obj = form.read(obj)
+        stored = encode(obj)
     labels = obj["metadata"].get("labels") or EMPTY
     fields = tuple(value(obj) for _, value in form.selectable)
     return Entry(key, revision, body_of(stored, form, revision), labels, fields)

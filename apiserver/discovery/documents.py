@@ -80,7 +80,7 @@ def _resource(served: Served) -> Object:
         "singularName": resource.singular_name,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": list(resource.verbs),
+        "verbs": list(served.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -125,7 +125,7 @@ def _aggregated_resource(served: Served) -> Object:
         "responseKind": _kind("", "", resource.kind) if not served.typed_items else _own_kind(served),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular_name,
-        "verbs": list(resource.verbs),
+        "verbs": list(served.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

@@ -50,6 +50,7 @@ class StatusStrategy(Strategy):
     def __init__(self, main: Strategy) -> None:
         self.main = main
         self.allow_unconditional_update = main.allow_unconditional_update
+        self.standard_finalizers = main.standard_finalizers
 
     def default(self, obj: Object) -> None:
         self.main.default(obj)

@@ -44,6 +44,8 @@ def plan(strategy: Strategy, old: Object, options: Object, now: datetime) -> Pla
     """Decides; pure. ``options`` is a DeleteOptions object."""
     obj = copy_object(old)
     metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") and strategy.begins_deletion(Context(now), obj):
+        return Plan(obj, write=True, remove=False)
     requested = options.get("gracePeriodSeconds")
     if metadata.get("deletionTimestamp"):
         graceful, pending = _shorten(metadata, requested)

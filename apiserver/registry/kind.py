@@ -50,6 +50,8 @@ class Strategy:
     """An update without resourceVersion is accepted."""
     revalidates_metadata = True
     """An update is also checked as a new object's metadata is (upstream: ``ValidateXUpdate`` calls ``ValidateX``)."""
+    standard_finalizers = True
+    """A finalizer without a domain must be one that Kubernetes knows (upstream: the core's own metadata validation)."""
     collects_garbage = True
     """Whether propagation policies mean anything (upstream: not GarbageCollectionUnsupported; events have no dependents)."""
     has_generation = False
@@ -101,6 +103,10 @@ class Strategy:
 
     def prepare_for_delete(self, ctx: Context, obj: Object) -> None:
         """Called when deletion starts and the object stays for now (a namespace becomes Terminating)."""
+
+    def begins_deletion(self, ctx: Context, obj: Object) -> bool:
+        """Whether the kind starts its deletion by itself: it has changed ``obj``, which is stored and answered as it is then."""
+        return False
 
     def may_be_removed(self, obj: Object) -> bool:
         """Whether nothing holds a deleted object any more; default: no finalizer (a namespace has more in its spec)."""
@@ -198,6 +204,12 @@ class Kind:
     """A Warning header on every answer about the kind, lists and watches included."""
     stored_version: str = ""
     """The version in which upstream's store holds the kind, where that is not the one declared: discovery tells its hash."""
+    read: Callable[[Object], Object] | None = None
+    """Makes a new object of what the store holds, where its schema may have changed since it was written."""
+    served: bool = True
+    """Whether the stored version is served, too."""
+    custom: bool = False
+    """A custom resource: items of a list carry kind and apiVersion, strategic merge patches are refused."""
 
     @property
     def storage_prefix(self) -> str:

@@ -60,7 +60,10 @@ def prepare_create(strategy: Strategy, ctx: Context, obj: Object) -> None:
 def validate_create(kind: Kind, strategy: Strategy, ctx: Context, obj: Object) -> None:
     """Validates a prepared new object. Raises 422."""
     found = validate_object_meta(
-        obj["metadata"], namespaced=kind.resource.namespaced, validate_name=strategy.validate_name
+        obj["metadata"],
+        namespaced=kind.resource.namespaced,
+        validate_name=strategy.validate_name,
+        kube_finalizers=strategy.standard_finalizers,
     )
     _raise_if(kind, obj, [*found, *strategy.validate(ctx, obj)])
     strategy.canonicalize(obj)
@@ -101,9 +104,12 @@ def _changed_metadata_errors(kind: Kind, strategy: Strategy, metadata: Object, b
         metadata, namespaced=namespaced, validate_name=is_path_segment_name, kube_finalizers=False
     )
     found += validate_object_meta_update(metadata, before, kube_finalizers=False)
-    found += validate_object_meta_update(metadata, before)
+    standard = strategy.standard_finalizers
+    found += validate_object_meta_update(metadata, before, kube_finalizers=standard)
     if strategy.revalidates_metadata:
-        found += validate_object_meta(metadata, namespaced=namespaced, validate_name=strategy.validate_name)
+        found += validate_object_meta(
+            metadata, namespaced=namespaced, validate_name=strategy.validate_name, kube_finalizers=standard
+        )
     return found
 
 

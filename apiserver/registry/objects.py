@@ -96,6 +96,8 @@ class Objects:
         if found is None:
             raise self.not_found(name)
         obj = orjson.loads(found.value)
+        if self.kind.read is not None:
+            obj = self.kind.read(obj)
         obj["metadata"]["resourceVersion"] = str(found.revision)
         return Stored(obj, found.revision, True)
 

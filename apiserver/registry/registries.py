@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from apiserver.cache.entry import Form
 from apiserver.cache.hub import Hub
 from apiserver.cache.kind_cache import KindCache
@@ -42,19 +44,38 @@ class ServerRegistries:
         self._by_plural: dict[tuple[str, str], ResourceRegistry] = {}
         self._by_kind: dict[tuple[str, str], ResourceRegistry] = {}
 
-    def register(self, kind: Kind, *, typed_items: bool = False) -> list[Served]:
+    def register(self, kind: Kind) -> list[Served]:
         """Starts to serve a kind; its objects are there after the hub's next ``sync``."""
-        versions = served_versions(kind, typed_items)
         if stored(kind):
             cache = KindCache(kind.storage_prefix, _form(kind))
-            objects = Objects(kind, self.storage, self.hub, cache)
-            hooks = self.hooks.get(kind.resource.qualified)
-            registry = ResourceRegistry(versions[0], objects, self._policies, self.clock, hooks)
             self.hub.add(cache)
-            for served in versions:
-                self._by_plural[served.resource.group, served.resource.plural] = registry
-                self._by_kind[served.resource.group, served.resource.kind] = registry
-        self.catalog.add(versions)
+            versions = self._take_in(kind, cache)
+        else:
+            versions = served_versions(kind)
+        self.catalog.add(_shown(kind, versions))
+        return versions
+
+    async def register_now(self, kind: Kind) -> None:
+        """Starts to serve a kind while the server runs: nobody sees it before its objects are there."""
+        cache = KindCache(kind.storage_prefix, _form(kind))
+        self.hub.add(cache)
+        await self.hub.sync(cache)
+        versions = self._take_in(kind, cache)
+        self.catalog.add(_shown(kind, versions))
+
+    def terminate(self, kind: Kind) -> None:
+        """A kind that is served takes nothing new from now on; its watches go on."""
+        versions = [replace(served, terminating=True) for served in served_versions(kind)]
+        self.catalog.add(_shown(kind, versions))
+
+    def _take_in(self, kind: Kind, cache: KindCache) -> list[Served]:
+        versions = served_versions(kind)
+        objects = Objects(kind, self.storage, self.hub, cache)
+        hooks = self.hooks.get(kind.resource.qualified)
+        registry = ResourceRegistry(versions[0], objects, self._policies, self.clock, hooks)
+        for served in versions:
+            self._by_plural[served.resource.group, served.resource.plural] = registry
+            self._by_kind[served.resource.group, served.resource.kind] = registry
         return versions
 
     def unregister(self, kind: Kind) -> None:
@@ -83,8 +104,12 @@ class ServerRegistries:
         await self.hub.wait_for(await self.storage.revision())
 
 
+def _shown(kind: Kind, versions: list[Served]) -> list[Served]:
+    return versions if kind.served else versions[1:]
+
+
 def _form(kind: Kind) -> Form:
     fields = dict(kind.field_selectors)
     for conversion in kind.versions:
         fields |= conversion.field_selectors or {}
-    return Form.of(kind.resource.kind, kind.resource.api_version, fields)
+    return Form.of(kind.resource.kind, kind.resource.api_version, fields, kind.read)

@@ -13,6 +13,8 @@ from apiserver.registry.kind import Conversion, Kind, Printer, Strategy
 from kubeling.api.meta import Object
 from kubeling.api.resource import Resource, Subresource
 
+_TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -22,8 +24,18 @@ class Served:
     kind: Kind
     conversion: Conversion | None
     head: bytes
-    typed_items: bool = False
-    """Items of a list carry kind and apiVersion (custom resources)."""
+    terminating: bool = False
+    """The definition of the custom kind is being deleted: nothing new is taken in."""
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What discovery says can be done."""
+        return _TERMINATING_VERBS if self.terminating else self.resource.verbs
+
+    @property
+    def typed_items(self) -> bool:
+        """Items of a list carry kind and apiVersion."""
+        return self.kind.custom
 
     @property
     def strategy(self) -> Strategy:
@@ -50,11 +62,11 @@ class Served:
         return next((s for s in self.resource.subresources if s.name == name), None)
 
 
-def served_versions(kind: Kind, typed_items: bool = False) -> list[Served]:
+def served_versions(kind: Kind) -> list[Served]:
     """The stored version and every converted one."""
     pairs: list[tuple[Resource, Conversion | None]] = [(kind.resource, None)]
     pairs += [(c.resource, c) for c in kind.versions]
-    return [Served(r, kind, c, head_of(r.kind, r.api_version), typed_items) for r, c in pairs]
+    return [Served(r, kind, c, head_of(r.kind, r.api_version)) for r, c in pairs]
 
 
 class Catalog:
@@ -81,8 +93,9 @@ class Catalog:
     def all(self) -> list[Served]:
         return list(self._served.values())
 
-    def has_version(self, group: str, version: str) -> bool:
-        return any(g == group and v == version for g, v, _ in self._served)
+    def has_builtin(self, group: str, version: str) -> bool:
+        """Whether a kind of the server's own is served in the version."""
+        return any(g == group and v == version and not s.kind.custom for (g, v, _), s in self._served.items())
 
     def listen(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)

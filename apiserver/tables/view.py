@@ -83,9 +83,10 @@ class ObjectView:
             items = b",".join([entry.body for entry in listing.entries])
         else:
             items = b",".join([self._item(entry) for entry in listing.entries])
-        head = orjson.dumps(
-            {"kind": resource.list_kind_name, "apiVersion": resource.api_version, "metadata": list_meta(listing)}
-        )
+        meta = list_meta(listing)
+        if self._served.typed_items:  # upstream writes these lists from a map, not from a struct
+            meta.setdefault("continue", "")
+        head = orjson.dumps({"kind": resource.list_kind_name, "apiVersion": resource.api_version, "metadata": meta})
         return b'%s,"items":[%s]}' % (head[:-1], items)
 
     def line(self, type_: EventType, entry: Entry) -> bytes:

@@ -9,6 +9,7 @@ from apiserver.http.endpoints.actions import act
 from apiserver.http.endpoints.base import Call, Parts, not_allowed, not_found
 from apiserver.http.message import Request, Response, text_response
 from apiserver.registry.served import Served
+from kubeling.api import errors
 
 Endpoint = Callable[[Call], Awaitable[Response]]
 
@@ -35,16 +36,22 @@ async def serve_resource(parts: Parts, request: Request) -> Response:
     info = request.info
     served = parts.registries.catalog.find(info.group, info.version, info.resource)
     if served is None:
-        if not parts.registries.catalog.has_version(info.group, info.version):
-            return text_response("404 page not found\n", 404)
+        if not parts.registries.catalog.has_builtin(info.group, info.version):
+            return _no_page()
         raise not_found()
     call = Call(parts, request, served, parts.registries.find(info.group, info.resource))
+    if not _in_scope(call):
+        if served.kind.custom:
+            return _no_page()
+        raise not_found()
     _check_scope(call)
     if info.subresource:
-        endpoint = _subresource_endpoint(served, info.subresource, info.verb, len(info.parts))
+        endpoint = _subresource_endpoint(served, info.name, info.subresource, info.verb, len(info.parts))
     elif "" in served.kind.actions:
         endpoint = _action_endpoint(served, "", info.verb, served.resource.verbs)
     else:
+        if served.terminating and info.verb == "create":
+            raise _terminating(served)
         endpoint = OBJECT.get(info.verb) if info.verb in served.resource.verbs else None
     if endpoint is None or request.method == "HEAD":
         raise not_allowed()
@@ -56,24 +63,39 @@ async def serve_resource(parts: Parts, request: Request) -> Response:
     return await endpoint(call)
 
 
-def _check_scope(call: Call) -> None:
-    """The namespace must be there where it belongs, and nowhere else."""
+def _no_page() -> Response:
+    """What upstream's server of custom resources, and its last resort, say of paths that they do not know."""
+    return text_response("404 page not found\n", 404)
+
+
+def _terminating(served: Served) -> errors.StatusError:
+    details = {"group": served.resource.group, "kind": served.resource.plural}
+    message = "create not allowed while custom resource definition is terminating"
+    return errors.failure(405, "MethodNotAllowed", message, details)
+
+
+def _in_scope(call: Call) -> bool:
+    """Whether the namespace is there where it belongs, and nowhere else."""
     info, resource = call.request.info, call.served.resource
+    if resource.namespaced:
+        return bool(info.namespace) or not info.parts
+    return not info.namespace or (resource.plural == "namespaces" and not resource.group)
+
+
+def _check_scope(call: Call) -> None:
+    """Raises 405 for what cannot be done with a collection, across namespaces, or with one object."""
+    info = call.request.info
     on_object = bool(info.parts)
-    if not resource.namespaced:
-        if info.namespace and not (resource.plural == "namespaces" and not resource.group):
-            raise not_found()
-    elif not info.namespace:
-        if on_object:
-            raise not_found()
-        if info.verb not in _ACROSS_NAMESPACES:
-            raise not_allowed()
+    if call.served.resource.namespaced and not info.namespace and info.verb not in _ACROSS_NAMESPACES:
+        raise not_allowed()
     if not info.subresource and info.verb not in (_ON_OBJECT if on_object else _ON_COLLECTION):
         raise not_allowed()
 
 
-def _subresource_endpoint(served: Served, name: str, verb: str, depth: int) -> Endpoint | None:
+def _subresource_endpoint(served: Served, object_name: str, name: str, verb: str, depth: int) -> Endpoint | None:
     declared = served.subresource(name)
+    if declared is None and served.kind.custom and depth == 2:
+        raise errors.not_found(served.resource.group, served.resource.plural, object_name)
     if declared is None or (depth > 2 and name != "proxy"):
         raise not_found()
     if name in served.kind.actions:

@@ -10,12 +10,16 @@ from apiserver.kinds.printing import NAME, column
 from apiserver.kinds.strategies import StatusStrategy, keep
 from apiserver.registry.kind import Context, Kind, Printer, Strategy
 from kubeling.api.fields import ErrorList
-from kubeling.api.meta import Object, name_of
+from kubeling.api.meta import Object, name_of, rfc3339, with_condition
 from kubeling.api.resources import CUSTOM_RESOURCE_DEFINITIONS
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer that a definition keeps until its objects are gone."""
 
 
 class CRDStrategy(Strategy):
     has_generation = True
+    standard_finalizers = False
     allow_unconditional_update = False
 
     def validate(self, ctx: Context, obj: Object) -> ErrorList:
@@ -50,6 +54,24 @@ class CRDStrategy(Strategy):
         added = [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage") and v["name"] not in stored]
         if added:
             obj["status"] = {**status, "storedVersions": stored + added}
+
+    def begins_deletion(self, ctx: Context, obj: Object) -> bool:
+        """The definition waits, behind a finalizer, until all its objects are gone."""
+        metadata, status = obj["metadata"], obj.get("status") or {}
+        metadata["deletionTimestamp"] = rfc3339(ctx.now)
+        finalizers = metadata.get("finalizers") or []
+        if CLEANUP not in finalizers:
+            metadata["finalizers"] = [*finalizers, CLEANUP]
+        conditions = with_condition(
+            status.get("conditions"),
+            "Terminating",
+            "True",
+            ctx.now,
+            "InstanceDeletionPending",
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        )
+        obj["status"] = {**status, "conditions": conditions}
+        return True
 
 
 def _row(obj: Object, now: datetime) -> list[Any]:

@@ -80,15 +80,24 @@ def _internal(version: Fields) -> dict[str, Any]:
 
 
 def _stored(obj: Fields) -> ErrorList:
-    """What the status says is stored: the storage version at least."""
+    """What the status says is stored: the storage version at least, and only versions that there are."""
     path, stored = Path("status", "storedVersions"), (obj.get("status") or {}).get("storedVersions")
     if not stored:
         return [invalid(path, None, "must have at least one stored version")]
     versions = (obj.get("spec") or {}).get("versions") or ()
+    declared = {v.get("name", "") for v in versions}
+    found = [invalid(path.index(i), name, _missing(name)) for i, name in enumerate(stored) if name not in declared]
     wanted = next((v.get("name", "") for v in reversed(versions) if v.get("storage")), "")
     if wanted and wanted not in stored:
-        return [invalid(path, list(stored), f"must have the storage version {wanted}")]
-    return []
+        found.append(invalid(path, list(stored), f"must have the storage version {wanted}"))
+    return found
+
+
+def _missing(version: str) -> str:
+    return (
+        f"missing from spec.versions; {version} was previously a storage version, and must remain in spec.versions until a "
+        f"storage migration ensures no data remains persisted in {version} and removes {version} from status.storedVersions"
+    )
 
 
 def _same_name(spec: Fields, before: Fields, field: str, path: Path) -> ErrorList:

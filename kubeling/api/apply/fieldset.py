@@ -124,14 +124,12 @@ def single(*path: str) -> FieldSet:
 
 
 def paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:
-    """The members as upstream prints them, sorted: ``.spec.containers[name="c"].image``."""
-    for element in sorted(fields, key=_sort_key):
-        if element == SELF:
-            continue
-        path, node = prefix + path_text(element), fields[element]
-        if _is_member(node):
-            yield path
-        yield from paths(node, path)
+    """The members as upstream prints them: ``.spec.containers[name="c"].image``. At each level those of the level come first,
+    then what lies below, both sorted."""
+    elements = [e for e in sorted(fields, key=_sort_key) if e != SELF]
+    yield from (prefix + path_text(e) for e in elements if _is_member(fields[e]))
+    for element in elements:
+        yield from paths(fields[element], prefix + path_text(element))
 
 
 def _sort_key(element: str) -> tuple[int, str]:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from kubeling.api.errors import StatusError, bad_request
+from kubeling.api import fields
+from kubeling.api.errors import StatusError, bad_request, invalid
+from kubeling.api.fields import Path
 from kubeling.api.meta import Object
 from kubeling.api.schema.scalars import json_kind
 from kubeling.api.schema.schemas import Decoded, ObjectSchema
@@ -74,6 +76,8 @@ def decode_body(
     version is taken as ``expected``.
     """
     value, repeated = _parse(body, expected.kind, yaml=yaml, duplicates=field_validation != "Ignore")
+    if schema.declared:
+        check_declared(value, expected, body)
     actual = actual_kind(value, expected, body)
     try:
         decoded = decode_as(value, actual, expected, schema, registered)
@@ -92,6 +96,24 @@ def decode_body(
         {**decoded.obj, "kind": expected.kind, "apiVersion": expected.api_version},
         strict_warnings(strict) if field_validation == "Warn" else [],
     )
+
+
+def check_declared(value: Any, expected: GVK, body: bytes) -> None:
+    """A custom resource says itself what it is. Raises StatusError 400, or 422 for another kind of the same version."""
+    if not isinstance(value, dict):
+        return
+    api_version, kind = value.get("apiVersion") or "", value.get("kind") or ""
+    if not kind:
+        raise _unrecognized(expected.kind, f"Object 'Kind' is missing in '{body.decode(errors='replace')}'", body)
+    if api_version != expected.api_version:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version "
+            f"({expected.api_version})"
+        )
+    if kind != expected.kind:
+        metadata = value.get("metadata")
+        name = metadata.get("name") or "" if isinstance(metadata, dict) else ""
+        raise invalid(expected.group, str(kind), name, [fields.invalid(Path("kind"), kind, f"must be {expected.kind}")])
 
 
 def strict_text(errors: Sequence[str]) -> str:

@@ -30,6 +30,9 @@ class Decoded:
 class ObjectSchema:
     """The schema of one kind (or of any struct); compiled at first use."""
 
+    declared = False
+    """A custom resource's: a body must say what it is, and is taken for that only when it says so rightly."""
+
     def __init__(self, root: Type) -> None:
         self.root = root
 

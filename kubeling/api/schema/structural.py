@@ -30,6 +30,8 @@ _STRING = Type(Shape.STRING, go="string")
 class StructuralSchema(ObjectSchema):
     """The schema of one version of a custom resource."""
 
+    declared = True
+
     def decode(self, obj: Any) -> Decoded:
         """A pruned copy of ``obj`` and the unknown fields. Raises DecodeError for metadata that is none."""
         walker = _Pruner()

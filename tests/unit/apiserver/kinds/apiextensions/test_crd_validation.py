@@ -35,7 +35,7 @@ def _definition(**changes: Any) -> dict[str, Any]:
         ({"names": {**_NAMES, "plural": ""}}, ["metadata.name", "spec.names.plural"]),
         ({"names": {**_NAMES, "kind": "a b"}}, ["spec.names.kind"]),
         ({"conversion": {"strategy": "Odd"}}, ["spec.conversion.strategy"]),
-        ({"versions": []}, ["spec.versions"]),
+        ({"versions": []}, ["spec.versions", "status.storedVersions[0]"]),
         ({"group": "nodots"}, ["metadata.name", "spec.group"]),
     ],
 )
