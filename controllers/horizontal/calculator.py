@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from controllers.lib.pods import phase_of
 from kubeling.api import quantity
-from kubeling.api.meta import Object, condition_of, is_deleting, name_of, parse_time
+from kubeling.api.meta import Object, condition_of, has_condition, is_deleting, name_of, parse_time
 
 
 class MetricsUnusable(Exception):
@@ -139,6 +139,29 @@ def for_average(
 
     replicas = _replicas(current, counted, groups, ratio, lambda _: target, settings)
     return Proposal(replicas, None, sum(counted.values()) // len(counted))
+
+
+def by_ratio(current: int, usage: int, target: int, pods: Iterable[Object], settings: Settings) -> int:
+    """For a target that is the whole value of one figure: the ratio counts for the pods that are ready."""
+    ratio = usage / target
+    if not current:
+        return math.ceil(ratio)
+    if _tolerable(ratio, settings):
+        return current
+    found = list(pods)
+    if not found:
+        raise MetricsUnusable(
+            "unable to calculate ready pods: no pods matched by selector while calculating replica count"
+        )
+    ready = [p for p in found if phase_of(p) == "Running" and has_condition(p, "Ready")]
+    return math.ceil(ratio * len(ready))
+
+
+def per_pod(observed: int, usage: int, target: int, settings: Settings) -> Proposal:
+    """For a target that is each pod's share of one figure, ``observed`` being how many pods there are."""
+    ratio = usage / (target * observed) if observed else math.inf
+    replicas = observed if _tolerable(ratio, settings) else math.ceil(usage / target)
+    return Proposal(replicas, None, math.ceil(usage / observed) if observed else usage)
 
 
 def _counted(metrics: Mapping[str, Usage], groups: Groups) -> dict[str, int]:

@@ -133,7 +133,8 @@ class HorizontalReconciler:
             return None
         namespace, selector = namespace_of(run.hpa), parse_labels(text)
         pods = [p for p in self._pods.store.list(namespace) if selector.matches(labels_of(p))]
-        target, settings = Target(namespace, current, selector, pods), _settings(self._options, run.hpa)
+        observed = int((scale.get("status") or {}).get("replicas") or 0)
+        target, settings = Target(namespace, current, observed, selector, pods), _settings(self._options, run.hpa)
         found: list[Found] = []
         failed: list[MetricFailed] = []
         metrics = run.hpa["spec"].get("metrics") or ()
@@ -156,7 +157,7 @@ class HorizontalReconciler:
         first = failed[0]
         text = f"the HPA was unable to compute the replica count: {first}"
         run.condition("ScalingActive", "False", first.reason, text)
-        why = f"invalid metrics ({len(failed)} invalid out of {count}), first error is: {first}"
+        why = f"invalid metrics ({len(failed)} invalid out of {count}), first error is: {first.summary}"
         run.warn("FailedComputeMetricsReplicas", why)
 
     async def _rescale(

@@ -1,4 +1,4 @@
-"""What the metrics of an autoscaler ask for: the figures of ``metrics.k8s.io`` put before the calculator."""
+"""What the metrics of an autoscaler ask for: figures of the metrics APIs put before the calculator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from controllers.horizontal import calculator
 from controllers.horizontal.calculator import MetricsUnusable, Proposal, Settings, Usage
+from controllers.horizontal.custom import CustomMetrics
 from kubeling.api import quantity
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of, parse_time
@@ -19,19 +20,16 @@ from kubeling.client.rest import Client
 
 _PART = re.compile(r"([0-9.]+)(h|ms|us|ns|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_UNAVAILABLE = {
-    "Pods": ("FailedGetPodsMetric", "failed to get pods metric value: unable to get metric {}", "custom"),
-    "Object": ("FailedGetObjectMetric", "failed to get object metric value: unable to get metric {}", "custom"),
-    "External": ("FailedGetExternalMetric", "failed to get {} external metric", "external"),
-}
 
 
 class MetricFailed(Exception):
-    """A metric of the autoscaler gives no number; ``reason`` is that of the event and the condition."""
+    """A metric of the autoscaler gives no number. ``reason`` is that of the event and the condition, the text is theirs too;
+    ``summary`` is how the whole computation's failure quotes it."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, summary: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.summary = summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,22 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The pods behind the scale: wanted number, selector, and the pods of the namespace that it selects."""
+    """The pods behind the scale: wanted number, observed number, selector, and the pods of the namespace that it selects."""
 
     namespace: str
     replicas: int
+    observed: int
     selector: Selector
     pods: Sequence[Object]
+
+
+_SUMMARIES = {
+    "Pods": "pods metric value",
+    "Object": "object metric value",
+    "External": "{name} external metric value",
+    "Resource": "{name} resource metric value",
+    "ContainerResource": "{name} container metric value",
+}
 
 
 class Metrics:
@@ -58,27 +66,91 @@ class Metrics:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._custom = CustomMetrics(client)
 
     async def evaluate(self, metric: Object, target: Target, settings: Settings, now: datetime) -> Found:
         """Raises MetricFailed."""
         kind = metric["type"]
-        if kind in _UNAVAILABLE:
-            # neither API exists in a cluster of ours: nothing registers an adapter
-            reason, text, which = _UNAVAILABLE[kind]
-            name = metric[kind.lower()]["metric"]["name"]
-            why = f"unable to fetch metrics from {which} metrics API: no {which} metrics API ({which}.metrics.k8s.io) registered"
-            raise MetricFailed(reason, f"{text.format(name)}: {why}")
-        container = kind == "ContainerResource"
-        source = metric["containerResource" if container else "resource"]
+        source = metric[kind[0].lower() + kind[1:]]
+        try:
+            match kind:
+                case "Pods":
+                    return await self._pods(source, target, settings, now)
+                case "Object":
+                    return await self._object(source, target, settings)
+                case "External":
+                    return await self._external(source, target, settings)
+            return await self._resource(source, target, settings, now, container=kind == "ContainerResource")
+        except MetricsUnusable as err:
+            name = source["metric"]["name"] if "metric" in source else source["name"]
+            summary = f"failed to get {_SUMMARIES[kind].format(name=name)}: {err}"
+            raise MetricFailed(f"FailedGet{kind}Metric", str(err), summary) from err
+
+    async def _pods(self, source: Object, target: Target, settings: Settings, now: datetime) -> Found:
+        metric = source["metric"]
+        try:
+            figures = await self._custom.of_pods(target.namespace, str(target.selector), metric)
+        except MetricsUnusable as err:
+            raise MetricsUnusable(f"unable to get metric {metric['name']}: {err}") from err
+        groups = _groups(target, figures, "", settings, now)
+        wanted = quantity.parse(source["target"]["averageValue"]).milli()
+        proposal = calculator.for_average(target.replicas, wanted, figures, groups, settings)
+        status = {"metric": metric, "current": {"averageValue": _text(proposal.average)}}
+        return Found(proposal.replicas, f"pods metric {metric['name']}", {"type": "Pods", "pods": status})
+
+    async def _object(self, source: Object, target: Target, settings: Settings) -> Found:
+        metric, described, goal = source["metric"], source["describedObject"], source["target"]
+        try:
+            usage = await self._custom.of_object(target.namespace, described, metric)
+        except MetricsUnusable as err:
+            # upstream's sentence, in upstream's order
+            who = f"{described['kind']} on {target.namespace} {described['name']}"
+            failure = f"unable to get metric {metric['name']}: {who}/{err}"
+            if goal["type"] == "AverageValue":
+                failure = f"failed to get {metric['name']} object metric: {failure}"
+            raise MetricsUnusable(failure) from err
+        status: Object = {"describedObject": described, "metric": metric}
+        if goal["type"] == "Value" and goal.get("value") is not None:
+            wanted = quantity.parse(goal["value"]).milli()
+            replicas = calculator.by_ratio(target.replicas, usage, wanted, target.pods, settings)
+            name, current = f"{described['kind']} metric {metric['name']}", {"value": _text(usage)}
+        else:
+            wanted = quantity.parse(goal["averageValue"]).milli()
+            proposal = calculator.per_pod(target.observed, usage, wanted, settings)
+            replicas, name = proposal.replicas, f"external metric {metric['name']}({_selector_as_go(metric)})"
+            current = {"averageValue": _text(proposal.average)}
+        return Found(replicas, name, {"type": "Object", "object": {**status, "current": current}})
+
+    async def _external(self, source: Object, target: Target, settings: Settings) -> Found:
+        metric, goal = source["metric"], source["target"]
+        shown = _selector_as_go(metric)
+        try:
+            usage = await self._custom.external(target.namespace, metric)
+        except MetricsUnusable as err:
+            failure = f"unable to get external metric {target.namespace}/{metric['name']}/{shown}: {err}"
+            what = (
+                f"external metric {metric['name']}" if goal["type"] == "Value" else f"{metric['name']} external metric"
+            )
+            raise MetricsUnusable(f"failed to get {what}: {failure}") from err
+        if goal["type"] == "Value":
+            wanted = quantity.parse(goal["value"]).milli()
+            replicas = calculator.by_ratio(target.replicas, usage, wanted, target.pods, settings)
+            current = {"value": _text(usage)}
+        else:
+            wanted = quantity.parse(goal["averageValue"]).milli()
+            proposal = calculator.per_pod(target.observed, usage, wanted, settings)
+            replicas, current = proposal.replicas, {"averageValue": _text(proposal.average)}
+        status = {"metric": metric, "current": current}
+        return Found(replicas, f"external metric {metric['name']}({shown})", {"type": "External", "external": status})
+
+    async def _resource(
+        self, source: Object, target: Target, settings: Settings, now: datetime, *, container: bool
+    ) -> Found:
         try:
             proposal = await self._propose(source, target, settings, now)
         except MetricsUnusable as err:
-            prefix = (
-                f"{source['name']} container metric value" if container else f"{source['name']} resource metric value"
-            )
-            if source["target"].get("averageUtilization") is not None:
-                prefix = f"{source['name']} utilization"
-            raise MetricFailed(f"FailedGet{kind}Metric", f"failed to get {prefix}: {err}") from err
+            what = "utilization" if source["target"].get("averageUtilization") is not None else "usage"
+            raise MetricsUnusable(f"failed to get {source['name']} {what}: {err}") from err
         return _found(source, proposal, container)
 
     async def _propose(self, source: Object, target: Target, settings: Settings, now: datetime) -> Proposal:
@@ -87,9 +159,7 @@ class Metrics:
             metrics = await self._read(target, resource, container)
         except MetricsUnusable as err:
             raise MetricsUnusable(f"unable to get metrics for resource {resource}: {err}") from err
-        if not target.pods:
-            raise MetricsUnusable("no pods returned by selector while calculating replica count")
-        groups = calculator.group(target.pods, metrics, resource, settings, now)
+        groups = _groups(target, metrics, resource, settings, now)
         if goal.get("averageUtilization") is None:
             value = quantity.parse(goal["averageValue"]).milli()
             return calculator.for_average(target.replicas, value, metrics, groups, settings)
@@ -109,6 +179,34 @@ class Metrics:
         return {name: usage for name, usage in found.items() if usage is not None}
 
 
+def _groups(
+    target: Target, figures: Mapping[str, Usage], resource: str, settings: Settings, now: datetime
+) -> calculator.Groups:
+    if not target.pods:
+        raise MetricsUnusable("no pods returned by selector while calculating replica count")
+    return calculator.group(target.pods, figures, resource, settings, now)
+
+
+def _text(milli: int) -> str:
+    return str(Quantity(Decimal(milli).scaleb(-3)))
+
+
+def _selector_as_go(metric: Object) -> str:
+    """A LabelSelector as upstream's texts show it."""
+    selector = metric.get("selector")
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},Values:[{' '.join(e.get('values') or ())}],}},"
+        for e in selector.get("matchExpressions") or ()
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
+
+
 def usage_of(item: Mapping[str, object], resource: str, container: str = "") -> Usage | None:
     """From PodMetrics: of all containers or the named one; None where one of them has no figure."""
     entries: Sequence[Object] = item["containers"]  # type: ignore[assignment]  # JSON
@@ -121,7 +219,7 @@ def usage_of(item: Mapping[str, object], resource: str, container: str = "") -> 
 
 
 def _found(source: Object, proposal: Proposal, container: bool) -> Found:
-    current: Object = {"averageValue": str(Quantity(Decimal(proposal.average).scaleb(-3)))}
+    current: Object = {"averageValue": _text(proposal.average)}
     if proposal.utilization is not None:
         current = {"averageUtilization": proposal.utilization, **current}
     kind, key = ("ContainerResource", "containerResource") if container else ("Resource", "resource")

@@ -201,7 +201,7 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     """A selector from ``metav1.LabelSelector``: None selects nothing, an empty one everything."""
     if selector is None:
         return NOTHING
-    requirements = [Requirement(k, "in", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
+    requirements = [Requirement(k, "=", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
     requirements += from_expressions(selector.get("matchExpressions"))
     return Selector(tuple(sorted(requirements, key=lambda r: r.key)))
 

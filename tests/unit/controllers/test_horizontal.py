@@ -142,7 +142,7 @@ class Answering:
 
 
 async def evaluate(metric: Object, *items: Object) -> Found:
-    target = Target("ns", 1, parse_labels("a=b"), [pod("p0")])
+    target = Target("ns", 1, 1, parse_labels("a=b"), [pod("p0")])
     return await Metrics(Answering(list(items))).evaluate(metric, target, SETTINGS, NOW)  # type: ignore[arg-type]  # enough of a client
 
 
@@ -164,10 +164,13 @@ async def test_a_metric_gives_size_name_and_status() -> None:
             "no metrics returned from resource metrics API",
         ),
         (
-            {"type": "Pods", "pods": {"metric": {"name": "m"}}},
-            "FailedGetPodsMetric",
-            "failed to get pods metric value: unable to get metric m: unable to fetch metrics from custom metrics API: "
-            "no custom metrics API (custom.metrics.k8s.io) registered",
+            {
+                "type": "ContainerResource",
+                "containerResource": {"name": "cpu", "container": "c", "target": {"averageValue": "1"}},
+            },
+            "FailedGetContainerResourceMetric",
+            "failed to get cpu usage: unable to get metrics for resource cpu: "
+            "no metrics returned from resource metrics API",
         ),
     ],
 )
