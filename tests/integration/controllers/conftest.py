@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,8 +43,8 @@ def write_kubeconfig(server: ApiServer, path: Path) -> Path:
 class Manager:
     """``python -m controllers``, which a test may kill and start again."""
 
-    def __init__(self, kubeconfig: Path, directory: Path) -> None:
-        self._arguments = [sys.executable, "-m", "controllers", f"--kubeconfig={kubeconfig}", *FAST_LEASE]
+    def __init__(self, kubeconfig: Path, directory: Path, lease: Sequence[str] = FAST_LEASE) -> None:
+        self._arguments = [sys.executable, "-m", "controllers", f"--kubeconfig={kubeconfig}", *lease]
         self._arguments.append(f"--root-ca-file={kubeconfig}")
         self._arguments += ["--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16"]
         self._arguments += ["--use-service-account-credentials", "--controllers=*,bootstrapsigner,tokencleaner"]
@@ -59,6 +59,10 @@ class Manager:
     def kill(self) -> None:
         if self.process is not None:
             self.process.stop(signal.SIGKILL)
+
+    def says(self, text: str) -> bool:
+        """True when the running process has logged the text."""
+        return self.process is not None and text in self.process.log.read_text()
 
     def stop(self) -> int:
         return self.process.stop() if self.process is not None else 0
