@@ -6,7 +6,7 @@ routing: measured, that routing would cost more than the rest of a GET.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,13 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> Any:
         stack: Any = super().build_middleware_stack()
         return self._in_front(stack)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """The chain at once: what FastAPI and Starlette put before it is for their own routes, and it makes those ready."""
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        return self.middleware_stack(scope, receive, send)
 
 
 def build_app(

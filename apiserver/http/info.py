@@ -6,6 +6,7 @@ Model: RequestInfoFactory of k8s.io/apiserver/pkg/endpoints/request.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from apiserver.http.request import RequestInfo
@@ -22,23 +23,31 @@ def is_true(text: str) -> bool:
 
 
 def request_info(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
+    if not query:
+        return _without_query(method, path)
+    return _request_info(method, path, query)
+
+
+@lru_cache(maxsize=4096)
+def _without_query(method: str, path: str) -> RequestInfo:
+    """Remembered: most requests are about few paths."""
+    return _request_info(method, path, {})
+
+
+def _request_info(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.strip("/").split("/") if p] if path != "/" else []
-    plain = RequestInfo(verb=method.lower(), path=path, method=method)
-    if len(parts) < 3 or parts[0] not in ("api", "apis"):
-        return plain
-    if parts[0] == "apis":
-        if len(parts) < 4:
-            return plain
-        prefix, group, version, rest = "apis", parts[1], parts[2], parts[3:]
-    else:
-        prefix, group, version, rest = "api", "", parts[1], parts[2:]
-    return _resource_info(plain, prefix, group, version, rest, query)
+    prefix = parts[0] if parts else ""
+    if prefix == "api" and len(parts) >= 3:
+        return _resource_info(method, path, "", parts[1], parts[2:], query)
+    if prefix == "apis" and len(parts) >= 4:
+        return _resource_info(method, path, parts[1], parts[2], parts[3:], query)
+    return RequestInfo(verb=method.lower(), path=path, method=method)
 
 
 def _resource_info(
-    plain: RequestInfo, prefix: str, group: str, version: str, rest: list[str], query: Mapping[str, list[str]]
+    method: str, path: str, group: str, version: str, rest: list[str], query: Mapping[str, list[str]]
 ) -> RequestInfo:
-    verb = _VERBS.get(plain.method, "")
+    verb = _VERBS.get(method, "")
     if rest[0] in _SPECIAL and len(rest) > 1:
         verb, rest = rest[0], rest[1:]
     namespace = ""
@@ -53,10 +62,10 @@ def _resource_info(
         fields |= _selectors(fields, query)
     return RequestInfo(
         verb=verb,
-        path=plain.path,
-        method=plain.method,
+        path=path,
+        method=method,
         is_resource=True,
-        prefix=prefix,
+        prefix="apis" if group else "api",
         group=group,
         version=version,
         namespace=namespace,

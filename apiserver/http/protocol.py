@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_UNREAD = 8 << 20
 """Bytes that may wait for a client that watches; one that lets more gather is cut off."""
@@ -49,10 +50,40 @@ class Taken:
         await self.lost.wait()
 
 
+_AT_ONCE = 1 << 14
+"""Bodies up to this size go out together with their head: one encryption and one system call instead of two."""
+
+
+def _answer(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """A whole answer at once, ``content-length`` among its headers; False where that is not so simple and ``send`` must do it."""
+    if (
+        len(body) > _AT_ONCE
+        or cycle.response_started
+        or cycle.disconnected
+        or not cycle.keep_alive
+        or cycle.flow.write_paused
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    lines = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        lines += (name, b": ", value, b"\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") * 4 != len(lines) + 3 or head.count(b"\r") != head.count(b"\n") or b"\0" in head:
+        return False  # a line end within a header: ``send`` refuses it
+    cycle.transport.write(b"%s\r\n%s" % (head, body))
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
+
+
 class CertificateProtocol(HttpToolsProtocol):
     """``scope["client_certificates"]``: DER certificates, empty when the client showed none;
     ``scope["take_over"]()``: the
-    connection as ``Taken``; ``scope["write"](data)``: raw bytes of an answer that has begun."""
+    connection as ``Taken``; ``scope["write"](data)``: raw bytes of an answer that has begun;
+    ``scope["answer"](status, headers, body)``: a whole answer, False when it has to be sent in the usual way."""
 
     _certificates: tuple[bytes, ...] = ()
     _taken: Taken | None = None
@@ -113,8 +144,10 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        scope = cast(dict[str, Any], self.scope)
+        scope["answer"] = partial(_answer, self.cycle)
         if self._unknown_method:
-            cast(dict[str, Any], self.scope)["method"] = self._unknown_method
+            scope["method"] = self._unknown_method
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -27,7 +27,8 @@ async def send_response(request: Request, response: Response, send: Send) -> Non
     ]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_NO_STORE)
-    headers += [warning_header(text) for text in request.warnings]
+    if request.warnings:
+        headers += [warning_header(text) for text in request.warnings]
     if response.stream is not None:
         await _stream(request, response, headers, send)
         return
@@ -39,6 +40,9 @@ async def send_response(request: Request, response: Response, send: Send) -> Non
             headers += response.headers[before:]
     if response.status not in (204, 304):
         headers.append((b"content-length", str(len(response.body)).encode()))
+    answer = request.scope.get("answer")
+    if answer is not None and answer(response.status, headers, response.body):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     body = b"" if request.method == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body})

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from apiserver.authn.impersonation import WithoutUser, impersonate
 from apiserver.authz.forbidden import forbidden
+from apiserver.http.deadlines import Deadlines
 from apiserver.http.encoding import error_response
 from apiserver.http.message import Request, Response, text_response
 from apiserver.http.protocols import Attributes, AuditSink, Authenticator, Authorizer, Credentials
@@ -74,24 +75,36 @@ def requested_seconds(text: str) -> float:
 def deadline(most: float = REQUEST_SECONDS) -> Step:
     """A request that is not meant to last ends with 504 after ``most`` seconds, or the fewer that it asks for."""
 
+    deadlines = Deadlines(most)
+
     def step(next_: Endpoint) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             if long_running(request):
                 return await next_(request)
-            seconds = most
-            if request.query:
-                given = request.param("timeout")
-                if given:
-                    seconds = min(requested_seconds(given) or most, most)
+            given = request.param("timeout") if request.query else ""
+            if given:
+                try:
+                    async with asyncio.timeout(min(requested_seconds(given) or most, most)):
+                        return await next_(request)
+                except TimeoutError:
+                    raise _timed_out() from None
+            limited = deadlines.begin()
             try:
-                async with asyncio.timeout(seconds):
-                    return await next_(request)
-            except TimeoutError:
-                raise errors.timeout("request did not complete within the allotted timeout") from None
+                return await next_(request)
+            except asyncio.CancelledError:
+                if deadlines.is_cause(limited):
+                    raise _timed_out() from None
+                raise
+            finally:
+                deadlines.end(limited)
 
         return endpoint
 
     return step
+
+
+def _timed_out() -> StatusError:
+    return errors.timeout("request did not complete within the allotted timeout")
 
 
 def credentials_of(request: Request) -> Credentials:

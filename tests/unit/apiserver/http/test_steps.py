@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.http.message import Request, Response, new_audit_id
+from apiserver.http.message import Request, Response
 from apiserver.http.request import User
 from apiserver.http.steps import InFlight, deadline, long_running, map_errors, requested_seconds
 from apiserver.storage.base import Unavailable
@@ -73,13 +73,6 @@ async def test_too_much_at_once_is_refused_but_not_to_the_masters() -> None:
     inner.user = User("root", groups=("system:masters",))
     assert (await limit.step(nested)(request())).status == 200
     assert limit.current == {True: 0, False: 0}
-
-
-def test_audit_ids_are_uuids() -> None:
-    import uuid
-
-    for _ in range(100):
-        assert uuid.UUID(new_audit_id()).version == 4
 
 
 async def test_an_unreachable_store_is_told_in_upstreams_words() -> None:

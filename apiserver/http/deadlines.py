@@ -1,0 +1,59 @@
+"""One time limit for many tasks: a timer for all of them instead of one for each, which would cost more than some requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class Limited:
+    """A task under the limit, from ``begin`` to ``end``."""
+
+    __slots__ = ("cancelling", "due", "expired", "task")
+
+    def __init__(self, task: asyncio.Task[Any], due: float) -> None:
+        self.task = task
+        self.due = due
+        self.cancelling = task.cancelling()
+        self.expired = False
+
+
+class Deadlines:
+    """Cancels tasks that are still at it ``seconds`` after ``begin``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._open: dict[Limited, None] = {}  # the oldest first, since the limit is the same for all
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> Limited:
+        """The limit starts for the current task."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None  # called from a coroutine
+        limited = Limited(task, loop.time() + self._seconds)
+        self._open[limited] = None
+        if self._timer is None:
+            self._timer = loop.call_at(limited.due, self._expire)
+        return limited
+
+    def end(self, limited: Limited) -> None:
+        self._open.pop(limited, None)
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._open:
+            oldest = next(iter(self._open))
+            if oldest.due > now:
+                self._timer = loop.call_at(oldest.due, self._expire)
+                return
+            del self._open[oldest]
+            oldest.expired = True
+            oldest.task.cancel()
+        self._timer = None
+
+    @staticmethod
+    def is_cause(limited: Limited) -> bool:
+        """Whether a cancellation that reached the task came from here alone; takes it back if so."""
+        return limited.expired and limited.task.uncancel() <= limited.cancelling
