@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeling.api.apply.elements import child, deduced, elements_of, is_granular_list, is_leaf, null_when_absent
 from kubeling.api.apply.fieldset import SELF, FieldSet, union, without_below
+from kubeling.api.apply.owned import everything
 from kubeling.api.schema import Shape, Type
 
 _ABSENT = object()
@@ -71,25 +72,6 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], made: Type) -> Compa
     return result
 
 
-def _everything(value: Any, made: Type) -> FieldSet:
-    """The node of a value that has no counterpart: it and all below are members."""
-    made = deduced(made, value)
-    if value is None or is_leaf(made):
-        return {}
-    below: FieldSet = {}
-    if made.shape is Shape.LIST:
-        if isinstance(value, list):
-            item_type = made.item or made
-            below = {element: _everything(item, item_type) for element, item in elements_of(value, made)}
-    elif isinstance(value, dict):
-        fields, other = made.fields, made.item
-        for name, inner in value.items():
-            found = fields.get(name)
-            inner_type = found.type if found is not None else other
-            below[f"f:{name}"] = _everything(inner, inner_type) if inner_type is not None else {}
-    return {SELF: {}, **below} if below else {}
-
-
 def _compare_maps(old: Any, new: Any, made: Type, result: Comparison) -> None:
     fields = made.fields
     for name, inner in new.items():
@@ -111,9 +93,9 @@ def _compare(element: str, old: Any, new: Any, made: Type, result: Comparison) -
     """Notes how the value under ``element`` differs; at most one side is absent."""
     made = deduced(made, old, new)
     if old is _ABSENT:
-        result.added[element] = _everything(new, made)
+        result.added[element] = everything(new, made)
     elif new is _ABSENT:
-        result.removed[element] = _everything(old, made)
+        result.removed[element] = everything(old, made)
     elif is_leaf(made) or (not old and not new):
         if old != new:
             result.modified[element] = {}

@@ -104,11 +104,22 @@ def encode(managed: Managed) -> list[dict[str, Any]]:
 
 
 def _entry(who: Identity, owned: Ownership) -> dict[str, Any]:
-    entry: dict[str, Any] = {"manager": who.manager, "operation": who.operation, "apiVersion": owned.api_version}
-    if owned.time:
-        entry["time"] = owned.time
+    return _written(who.manager, who.operation, owned.api_version, owned.time, ordered(owned.fields), who.subresource)
+
+
+def update_entry(manager: str, api_version: str, time: str, fields: FieldSet, subresource: str) -> dict[str, Any]:
+    """The entry of an updating manager; ``fields`` are in their written order already."""
+    return _written(manager, UPDATE, api_version, time, fields, subresource)
+
+
+def _written(
+    manager: str, operation: str, api_version: str, time: str, fields: FieldSet, subresource: str
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"manager": manager, "operation": operation, "apiVersion": api_version}
+    if time:
+        entry["time"] = time
     entry["fieldsType"] = "FieldsV1"
-    entry["fieldsV1"] = ordered(owned.fields)
-    if who.subresource:
-        entry["subresource"] = who.subresource
+    entry["fieldsV1"] = fields
+    if subresource:
+        entry["subresource"] = subresource
     return entry

@@ -19,6 +19,7 @@ from kubeling.api.apply.managed import (
     decode,
     decode_or_nothing,
     encode,
+    update_entry,
 )
 from kubeling.api.apply.updater import Conflicts, Updater
 from kubeling.api.apply.validate import validate
@@ -76,6 +77,8 @@ class FieldManager:
         Managed fields that the request brings replace the live ones (not through subresources); ``[]`` or ``[{}]`` resets them.
         """
         bare = _without_managed(new)
+        if live is None and bare is new:
+            return self._created(new, manager, subresource, now)
         if live is not None and bare == _without_managed(live):
             stored, given = (o.get("metadata", {}).get("managedFields") for o in (live, new))
             if given is None or given == stored:
@@ -129,6 +132,14 @@ class FieldManager:
             return decode_or_nothing(stored)
         managed = decode_or_nothing(given)
         return managed if managed.owners else decode_or_nothing(stored)
+
+    def _created(self, new: Object, manager: str, subresource: str, now: datetime) -> Object:
+        """A new object that brings no managed fields: everything in it is its creator's."""
+        fields = difference(self._updater.created(self._zero, new), _UNOWNED)
+        if not fields:
+            return new
+        entry = update_entry(manager, self._gvk.api_version, timestamp(now), fields, subresource)
+        return {**new, "metadata": {**(new.get("metadata") or {}), "managedFields": [entry]}}
 
     def _tracked(self, live: Mapping[str, Any], new: Object, managed: Managed, who: Identity, now: datetime) -> Managed:
         """Ownership after an update; who took fields gets them added to those they had, and the time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Shape(Enum):
@@ -63,6 +64,8 @@ class Type:
     """A struct of a custom resource that holds a whole object (``x-kubernetes-embedded-resource``)."""
     load: Callable[[], Mapping[str, Field]] | None = None
     _fields: Mapping[str, Field] | None = None
+    walk: Callable[[Any], Any] | None = None
+    """A function over values of the type, compiled at first use by ``kubeling.api.apply.owned``."""
 
     @property
     def fields(self) -> Mapping[str, Field]:
