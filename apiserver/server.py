@@ -266,6 +266,7 @@ class Server:
             self.app(port),
             http=CertificateProtocol,
             loop="uvloop",
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -40,6 +40,7 @@ def _signer(request: Object | None) -> str:
 
 class CertificateApproval(NoAdmission):
     name = "CertificateApproval"
+    resources = ((_GROUP, _PLURAL),)
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
@@ -55,6 +56,7 @@ class CertificateApproval(NoAdmission):
 
 class CertificateSigning(NoAdmission):
     name = "CertificateSigning"
+    resources = ((_GROUP, _PLURAL),)
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
@@ -73,6 +75,7 @@ class CertificateSigning(NoAdmission):
 
 class CertificateSubjectRestriction(NoAdmission):
     name = "CertificateSubjectRestriction"
+    resources = ((_GROUP, _PLURAL),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, _GROUP, _PLURAL, ("CREATE",))

@@ -13,6 +13,7 @@ _CLAIM_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 class PersistentVolumeClaimResize(NoAdmission):
     name = "PersistentVolumeClaimResize"
+    resources = (("", "persistentvolumeclaims"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "persistentvolumeclaims", ("UPDATE",))

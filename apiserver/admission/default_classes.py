@@ -28,6 +28,7 @@ def _defaults(attributes: AdmissionAttributes, resource: Resource, *marks: str) 
 
 class DefaultStorageClass(NoAdmission):
     name = "DefaultStorageClass"
+    resources = (("", "persistentvolumeclaims"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "persistentvolumeclaims", ("CREATE",))
@@ -44,6 +45,7 @@ class DefaultStorageClass(NoAdmission):
 
 class DefaultIngressClass(NoAdmission):
     name = "DefaultIngressClass"
+    resources = (("networking.k8s.io", "ingresses"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "networking.k8s.io", "ingresses", ("CREATE",))

@@ -12,6 +12,7 @@ _SECONDS = 300
 
 class DefaultTolerationSeconds(NoAdmission):
     name = "DefaultTolerationSeconds"
+    resources = (("", "pods"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE", "UPDATE"))

@@ -21,6 +21,7 @@ _NO_QUANTITY = Quantity(Decimal(0))
 
 class LimitRanger(NoAdmission):
     name = "LimitRanger"
+    resources = (("", "pods"), ("", "persistentvolumeclaims"))
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         resource = attributes.resource

@@ -25,6 +25,7 @@ class AlwaysPullImages(NoAdmission):
     """Nobody runs an image that another pulled with credentials of their own."""
 
     name = "AlwaysPullImages"
+    resources = (("", "pods"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE", "UPDATE"), ("", "ephemeralcontainers"))
@@ -38,6 +39,7 @@ class DenyServiceExternalIPs(NoAdmission):
     """No new external IPs: whoever sets them takes over traffic to those addresses."""
 
     name = "DenyServiceExternalIPs"
+    resources = (("", "services"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "services", ("CREATE", "UPDATE"))
@@ -55,6 +57,7 @@ class ExtendedResourceToleration(NoAdmission):
     """A pod that asks for an extended resource tolerates the taint of the nodes that have it."""
 
     name = "ExtendedResourceToleration"
+    resources = (("", "pods"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE", "UPDATE"))

@@ -16,6 +16,7 @@ SYSTEM_CLASSES = frozenset({"system-node-critical", "system-cluster-critical"})
 
 class Priority(NoAdmission):
     name = "Priority"
+    resources = (("", "pods"), (_GROUP, "priorityclasses"))
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE", "UPDATE")) or about(

@@ -11,6 +11,7 @@ from kubeling.api.resources import RUNTIME_CLASSES
 
 class RuntimeClass(NoAdmission):
     name = "RuntimeClass"
+    resources = (("", "pods"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE",))
@@ -31,7 +32,7 @@ class RuntimeClass(NoAdmission):
             spec["nodeSelector"] = _merged(attributes, spec.get("nodeSelector") or {}, scheduling["nodeSelector"])
         if scheduling.get("tolerations"):
             present = spec.get("tolerations") or []
-            spec["tolerations"] = present + [t for t in scheduling["tolerations"] if t not in present]
+            spec["tolerations"] = present + [dict(t) for t in scheduling["tolerations"] if t not in present]
 
     async def validate(self, attributes: AdmissionAttributes) -> None:
         spec = (attributes.obj or {}).get("spec") or {}

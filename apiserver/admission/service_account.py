@@ -21,6 +21,7 @@ _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 class ServiceAccount(NoAdmission):
     name = "ServiceAccount"
+    resources = (("", "pods"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE",)) and attributes.obj is not None

@@ -14,6 +14,7 @@ _FINALIZERS = {
 
 class StorageObjectInUseProtection(NoAdmission):
     name = "StorageObjectInUseProtection"
+    resources = tuple(_FINALIZERS)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return any(about(attributes, group, plural, ("CREATE",)) for group, plural in _FINALIZERS)

@@ -10,6 +10,7 @@ _KEY, _EFFECT = "node.kubernetes.io/not-ready", "NoSchedule"
 
 class TaintNodesByCondition(NoAdmission):
     name = "TaintNodesByCondition"
+    resources = (("", "nodes"),)
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "nodes", ("CREATE",))

@@ -12,6 +12,7 @@ _LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 class PodTopologyLabels(NoAdmission):
     name = "PodTopologyLabels"
+    resources = (("", "pods"), ("", "bindings"))
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return about(attributes, "", "pods", ("CREATE",), ("", "binding")) or about(

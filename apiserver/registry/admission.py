@@ -7,7 +7,7 @@ storage and must not change it. Both refuse by raising ``StatusError`` (403 in m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -56,9 +56,15 @@ class AdmissionAttributes:
 
 
 class AdmissionPlugin(Protocol):
-    """One plugin. ``handles`` is asked first and must be cheap; a plugin without a pass inherits ``NoAdmission``'s."""
+    """One plugin. ``handles`` is asked first and must be cheap; a plugin without a pass inherits ``NoAdmission``'s.
+
+    ``resources``: the (group, plural) pairs whose requests concern the plugin at all, None for those of any resource.
+    """
 
     name: str
+
+    @property
+    def resources(self) -> Collection[tuple[str, str]] | None: ...
 
     def handles(self, attributes: AdmissionAttributes) -> bool: ...
 
@@ -71,6 +77,7 @@ class NoAdmission:
     """Base class with the neutral behaviour of every method."""
 
     name = ""
+    resources: Collection[tuple[str, str]] | None = None
 
     def handles(self, attributes: AdmissionAttributes) -> bool:
         return True
@@ -83,17 +90,48 @@ class NoAdmission:
 
 
 class AdmissionChain:
-    """Runs the plugins in their order: all that mutate, later all that validate."""
+    """Runs the plugins in their order: all that mutate, later all that validate.
+
+    Which plugins a resource concerns, and which passes they have, is worked out once for each resource.
+    """
 
     def __init__(self, plugins: Sequence[AdmissionPlugin] = ()) -> None:
-        self.plugins = tuple(plugins)
+        self.plugins = plugins
+
+    @property
+    def plugins(self) -> Sequence[AdmissionPlugin]:
+        return self._plugins
+
+    @plugins.setter
+    def plugins(self, plugins: Sequence[AdmissionPlugin]) -> None:
+        self._plugins = tuple(plugins)
+        self._concerned: dict[tuple[str, str], tuple[_Passes, _Passes]] = {}
 
     async def mutate(self, attributes: AdmissionAttributes) -> None:
-        for plugin in self.plugins:
+        for plugin in self._of(attributes.resource)[0]:
             if plugin.handles(attributes):
                 await plugin.mutate(attributes)
 
     async def validate(self, attributes: AdmissionAttributes) -> None:
-        for plugin in self.plugins:
+        for plugin in self._of(attributes.resource)[1]:
             if plugin.handles(attributes):
                 await plugin.validate(attributes)
+
+    def _of(self, resource: Resource) -> tuple[_Passes, _Passes]:
+        """The plugins that may mutate and those that may validate requests for a resource."""
+        key = (resource.group, resource.plural)
+        found = self._concerned.get(key)
+        if found is None:
+            plugins = [p for p in self._plugins if p.resources is None or key in p.resources]
+            mutating = tuple(p for p in plugins if _has(p, "mutate"))
+            validating = tuple(p for p in plugins if _has(p, "validate"))
+            found = self._concerned[key] = (mutating, validating)
+        return found
+
+
+_Passes = tuple[AdmissionPlugin, ...]
+
+
+def _has(plugin: AdmissionPlugin, name: str) -> bool:
+    """Whether the plugin has a pass of its own."""
+    return getattr(type(plugin), name, None) is not getattr(NoAdmission, name)

@@ -6,13 +6,12 @@ Model: BeforeCreate, BeforeUpdate and FillObjectMetaSystemFields of k8s.io/apise
 from __future__ import annotations
 
 import secrets
-import uuid
 
 from apiserver.kinds.validation.meta import validate_object_meta, validate_object_meta_update
 from apiserver.registry.kind import Context, Kind, Strategy
 from kubeling.api import errors
 from kubeling.api.fields import ErrorList
-from kubeling.api.meta import Object, name_of, rfc3339
+from kubeling.api.meta import Object, name_of, new_uid, rfc3339
 from kubeling.api.names import is_path_segment_name
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -45,7 +44,7 @@ def fill_system_fields(obj: Object, ctx: Context) -> None:
     for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(field, None)
     metadata["creationTimestamp"] = rfc3339(ctx.now)
-    metadata["uid"] = str(uuid.uuid4())
+    metadata["uid"] = new_uid()
     if metadata.get("generateName") and not metadata.get("name"):
         metadata["name"] = generated_name(metadata["generateName"])
 

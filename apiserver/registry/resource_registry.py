@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from apiserver.cache.entry import Event, EventType
+from apiserver.cache.entry import Entry, Event, EventType
 from apiserver.registry import create as creating
 from apiserver.registry import delete as deleting
 from apiserver.registry import update as updating
@@ -21,6 +21,9 @@ from kubeling.api.meta import Object, name_of, namespace_of
 from kubeling.api.selectors import EVERYTHING, Selector
 
 Clock = Callable[[], datetime]
+
+_MAX_DECODED = 1024
+"""Decoded objects of a kind that are kept for code in the server."""
 
 
 class NothingToChange(Exception):
@@ -38,6 +41,7 @@ class ResourceRegistry:
         self.policies = policies
         self.clock = clock
         self.hooks: WriteHooks = hooks or NoHooks()
+        self._decoded: dict[str, tuple[Entry, Object]] = {}
 
     @property
     def kind(self) -> Kind:
@@ -81,13 +85,24 @@ class ResourceRegistry:
     # for code in the server (facade.Registry)
 
     def cached(self, name: str, namespace: str = "") -> Object | None:
-        found = self.objects.cached(namespace, name)
-        return found.obj if found else None
+        entry = self.objects.cache.get(self.objects.key(namespace, name))
+        return self._shared(entry) if entry else None
+
+    def _shared(self, entry: Entry) -> Object:
+        """The entry decoded, once for all that ask while it stays: most requests look at the same few objects."""
+        known = self._decoded.get(entry.key)
+        if known is not None and known[0] is entry:
+            return known[1]
+        if len(self._decoded) >= _MAX_DECODED:
+            self._decoded.clear()
+        obj = entry.decode(self.objects.cache.form)
+        self._decoded[entry.key] = (entry, obj)
+        return obj
 
     def cached_list(self, namespace: str = "", selector: Selector = EVERYTHING) -> list[Object]:
         cache = self.objects.cache
         return [
-            entry.decode(cache.form)
+            self._shared(entry)
             for entry in cache.scan(f"{namespace}/" if namespace else "")
             if selector.empty or selector.matches(entry.labels)
         ]
@@ -105,14 +120,14 @@ class ResourceRegistry:
 
     async def get(self, name: str, namespace: str = "") -> Object:
         await make_fresh(self.objects, None)
-        found = self.cached(name, namespace)
+        found = self.objects.cached(namespace, name)
         if found is None:
             raise self.objects.not_found(name)
-        return found
+        return found.obj
 
     async def list(self, namespace: str = "", selector: Selector = EVERYTHING) -> list[Object]:
         await make_fresh(self.objects, None)
-        return self.cached_list(namespace, selector)
+        return [copy_object(obj) for obj in self.cached_list(namespace, selector)]
 
     async def create(self, obj: Object, options: WriteOptions = SERVER) -> Object:
         obj = copy_object(obj)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from os import urandom
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
@@ -156,6 +157,12 @@ def parse_time(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
     return moment
+
+
+def new_uid() -> str:
+    """A random UUID of version 4, made faster than ``uuid`` does."""
+    text = urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 def utcnow() -> datetime:
