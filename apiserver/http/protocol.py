@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any, cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+_MAX_WAITING = 1 << 18
 MAX_UNREAD = 8 << 20
 """Bytes that may wait for a client that watches; one that lets more gather is cut off."""
 
@@ -22,32 +24,49 @@ _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)( [^ \r\n]+ HTTP/1\.[
 
 
 class Taken:
-    """A client's connection in the hands of the application: bytes in, bytes out, no HTTP any more."""
+    """A client's connection in the hands of the application: bytes in, bytes out, no HTTP any more. Neither direction
+    gathers more than a little of what the other side does not take."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self.lost = asyncio.Event()
-        self._waiting: list[bytes] = []
-        self._sink: Callable[[bytes], None] | None = None
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+        self._transport, self._flow = transport, flow
+        self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._waiting = bytearray()
 
     def deliver(self, data: bytes) -> None:
         """Called by the protocol for what the client sends."""
-        if self._sink is None:
-            self._waiting.append(data)
-        else:
-            self._sink(data)
+        self._waiting += data
+        self._arrived.set()
+        if len(self._waiting) > _MAX_WAITING:
+            self._flow.pause_reading()
 
-    def connect(self, sink: Callable[[bytes], None]) -> None:
-        """What the client sends goes to ``sink`` from now on."""
-        self._sink = sink
-        for data in self._waiting:
-            sink(data)
+    def lose(self) -> None:
+        """Called by the protocol when the connection is gone."""
+        self._lost.set()
+        self._arrived.set()
+
+    async def receive(self) -> bytes:
+        """What the client has sent since the last call; empty when it has gone."""
+        await self._arrived.wait()
+        data = bytes(self._waiting)
         self._waiting.clear()
+        if not self._lost.is_set():
+            self._arrived.clear()
+        self._flow.resume_reading()
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """Returns once there is room for more. Raises ConnectionError."""
+        if self._lost.is_set():
+            raise ConnectionResetError("the client has gone")
+        self._transport.write(data)
+        await self._flow.drain()
 
     async def close(self) -> None:
         """Ends the connection and waits until it is gone, so that uvicorn does not try to answer on it."""
-        self.transport.close()
-        await self.lost.wait()
+        self._flow.resume_reading()
+        self._transport.close()
+        await self._lost.wait()
 
 
 _AT_ONCE = 1 << 14
@@ -114,7 +133,7 @@ class CertificateProtocol(HttpToolsProtocol):
     def _take_over(self) -> Taken:
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self._taken = Taken(self.transport)
+        self._taken = Taken(self.transport, self.flow)
         return self._taken
 
     def data_received(self, data: bytes) -> None:
@@ -152,7 +171,7 @@ class CertificateProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._taken is not None:
-            self._taken.lost.set()
+            self._taken.lose()
 
     def _should_upgrade(self) -> bool:
         """uvicorn speaks no WebSocket here: upgrades pass through to the kubelet as they are."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import h11
+
 from apiserver.http.encoding import error_response
 from apiserver.http.message import Request
 from apiserver.http.protocol import Taken
@@ -60,7 +62,7 @@ def forward(backend: Backend, path: str, query: str, refusal: Refusal | None = N
         target = path + (f"?{query}" if query else "")
         try:
             if wants_upgrade(scope):
-                await _tunnel(backend, target, scope)
+                await _tunnel(backend, target, scope, send)
             else:
                 await _exchange(backend, target, scope, receive, send, refusal)
         except StatusError as err:
@@ -155,40 +157,80 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _tunnel(backend: Backend, target: str, scope: Scope) -> None:
-    """Repeats the upgrade request at the backend; from then on both ends talk through us."""
+async def _tunnel(backend: Backend, target: str, scope: Scope, send: Send) -> None:
+    """Repeats the upgrade request at the backend; once that has agreed, both ends talk through us.
+
+    Before that they must not: a backend that answers anything else goes on speaking HTTP, and whatever the client sent would
+    reach it as requests of ours, with our certificate (CVE-2018-1002105).
+    """
     async with asyncio.timeout(CONNECT_SECONDS):
         reader, writer = await asyncio.open_connection(
             backend.host, backend.port, ssl=backend.tls, server_hostname=backend.host if backend.tls else None
         )
-    taken: Taken = scope["take_over"]()
+    http = h11.Connection(h11.CLIENT)
     try:
-        writer.write(_upgrade_request(backend, target, scope))
-        taken.connect(writer.write)
-        await _pump(reader, taken)
+        headers = [(b"host", f"{backend.host}:{backend.port}".encode()), *_passed_on(scope)]
+        writer.write(http.send(h11.Request(method=scope["method"], target=target, headers=headers)) or b"")
+        writer.write(http.send(h11.EndOfMessage()) or b"")
+        answer = await _next(http, reader)
+        if isinstance(answer, h11.InformationalResponse) and answer.status_code == 101:
+            taken: Taken = scope["take_over"]()
+            try:
+                await taken.send(_upgrade_head(answer) + http.trailing_data[0])
+                await _join(reader, writer, taken)
+            finally:
+                await taken.close()
+        else:
+            await _refuse(http, reader, answer, send)
     finally:
         writer.close()
-        await taken.close()
 
 
-def _upgrade_request(backend: Backend, target: str, scope: Scope) -> bytes:
-    lines = [f"{scope['method']} {target} HTTP/1.1".encode(), f"host: {backend.host}:{backend.port}".encode()]
-    lines += [name + b": " + value for name, value in _passed_on(scope)]
+async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> Any:
+    """The backend's next event. Raises ConnectionError when it speaks no HTTP."""
+    try:
+        while (event := http.next_event()) is h11.NEED_DATA:
+            http.receive_data(await reader.read(_CHUNK))
+    except h11.RemoteProtocolError as err:
+        raise ConnectionError(str(err)) from err
+    return event
+
+
+def _upgrade_head(answer: h11.InformationalResponse) -> bytes:
+    lines = [b"HTTP/1.1 101 " + bytes(answer.reason)]
+    lines += [name + b": " + value for name, value in answer.headers.raw_items()]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-async def _pump(reader: asyncio.StreamReader, taken: Taken) -> None:
-    lost = asyncio.ensure_future(taken.lost.wait())
+async def _refuse(http: h11.Connection, reader: asyncio.StreamReader, answer: Any, send: Send) -> None:
+    """Passes on an answer that is no upgrade."""
+    while isinstance(answer, h11.InformationalResponse):
+        answer = await _next(http, reader)
+    if not isinstance(answer, h11.Response):
+        raise ConnectionError("the connection was closed before it was answered")
+    headers = [(n, v) for n, v in answer.headers if n not in _HOP_BY_HOP]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    while isinstance(piece := await _next(http, reader), h11.Data):
+        await send({"type": "http.response.body", "body": bytes(piece.data), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, taken: Taken) -> None:
+    """Until one side has gone; each direction as fast as its receiver reads."""
+
+    async def up() -> None:
+        while data := await taken.receive():
+            writer.write(data)
+            await writer.drain()
+
+    async def down() -> None:
+        while data := await reader.read(_CHUNK):
+            await taken.send(data)
+
+    directions = [asyncio.ensure_future(up()), asyncio.ensure_future(down())]
     try:
-        while not lost.done():
-            reading: asyncio.Future[Any] = asyncio.ensure_future(reader.read(_CHUNK))
-            await asyncio.wait([reading, lost], return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                reading.cancel()
-                return
-            data = reading.result()
-            if not data:
-                return
-            taken.transport.write(data)
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        lost.cancel()
+        for task in directions:
+            task.cancel()
+        await asyncio.gather(*directions, return_exceptions=True)

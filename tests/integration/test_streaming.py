@@ -26,6 +26,8 @@ class Kubelet:
     heard: list[str] = field(default_factory=list)
     refusal: int = 0
     """A status to refuse plain requests with."""
+    flooded: int = 0
+    stuck: threading.Event = field(default_factory=threading.Event)
 
     def serve(self) -> None:
         while True:
@@ -48,15 +50,29 @@ class Kubelet:
             body = b"no log for you"
             connection.sendall(b"HTTP/1.1 %d No\r\ncontent-length: %d\r\n\r\n%s" % (self.refusal, len(body), body))
             return
-        if "upgrade:" not in text.lower():
+        if "upgrade:" not in text.lower() or "command=refuse" in path:
             body = f"log of {path}".encode()
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
             )
+            if "command=refuse" in path and (more := connection.recv(4096)):
+                self.heard.append(more.decode())
             return
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: TEST\r\n\r\n")
+        if "command=flood" in path:
+            self.flood(connection)
         while data := connection.recv(4096):
             connection.sendall(data.upper())
+
+    def flood(self, connection: ssl.SSLSocket) -> None:
+        """Sends until nobody takes any more for a while; then what it was able to send is known."""
+        connection.settimeout(3)
+        try:
+            while True:
+                connection.sendall(bytes(65536))
+                self.flooded += 65536
+        except TimeoutError:
+            self.stuck.set()
 
 
 @pytest.fixture
@@ -136,6 +152,36 @@ def test_an_upgrade_becomes_a_tunnel(apiserver: ApiServer, namespace: str, pod: 
             client.sendall(word)
             assert client.recv(4096) == word.upper()
     assert f"POST /exec/{namespace}/p/c?input=1&output=1&command=sh&command=-c HTTP/1.1" in kubelet.heard[0]
+
+
+def upgrade_request(pod: str, command: str) -> bytes:
+    head = (
+        f"POST {pod}/exec?command={command}&stdin=true&stdout=true HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {ADMIN}\r\nconnection: Upgrade\r\nupgrade: TEST\r\n\r\n"
+    )
+    return head.encode()
+
+
+def test_a_refused_upgrade_opens_no_way_to_the_kubelet(apiserver: ApiServer, pod: str, kubelet: Kubelet) -> None:
+    """What the client sends behind its request is the server's to answer, never the kubelet's (CVE-2018-1002105)."""
+    host, port = "127.0.0.1", int(apiserver.url.rpartition(":")[2])
+    with socket.create_connection((host, port), timeout=30) as raw, unverified().wrap_socket(raw) as client:
+        client.sendall(upgrade_request(pod, "refuse"))
+        answer = b""
+        while b"log of" not in answer:
+            answer += client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200")
+        client.sendall(b"GET /runningpods/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        client.recv(4096)
+    assert len(kubelet.heard) == 1
+
+
+def test_a_client_that_does_not_read_holds_the_kubelet_back(apiserver: ApiServer, pod: str, kubelet: Kubelet) -> None:
+    host, port = "127.0.0.1", int(apiserver.url.rpartition(":")[2])
+    with socket.create_connection((host, port), timeout=30) as raw, unverified().wrap_socket(raw) as client:
+        client.sendall(upgrade_request(pod, "flood"))
+        assert kubelet.stuck.wait(60), "the server takes whatever comes and keeps it"
+    assert kubelet.flooded < 64 << 20
 
 
 def test_a_kubelet_that_is_gone_is_an_error_not_a_hang(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
