@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -179,11 +179,20 @@ def _request(head: h11.Request, body: bytes, peer: Mapping[str, Any]) -> Request
         path=unquote(parts.path),
         raw_target=target,
         query=parse_qs(parts.query, keep_blank_values=True),
-        headers={k.decode().lower(): v.decode("latin-1") for k, v in head.headers},
+        headers=_joined(head.headers),
         raw_headers=tuple((bytes(k), bytes(v)) for k, v in head.headers.raw_items()),
         body=body,
         peer=peer,
     )
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """One value a name: a header that came several times (kubectl offers each protocol in one of its own) is a list."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode().lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
 
 
 async def _send(
