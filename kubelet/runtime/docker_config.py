@@ -137,13 +137,11 @@ def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, 
 
 
 def mount_config(mount: Mount) -> Json:
-    return {
-        "Type": "bind",
-        "Source": mount.source,
-        "Target": mount.target,
-        "ReadOnly": mount.read_only,
-        "BindOptions": {"Propagation": mount.propagation},
-    }
+    body: Json = {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+    # said aloud, the engine refuses it for folders that hold its own (`kubectl debug node` mounts /): unsaid, it takes rslave there
+    if mount.propagation != "rprivate":
+        body["BindOptions"] = {"Propagation": mount.propagation}
+    return body
 
 
 def resource_config(resources: Resources) -> Json:
