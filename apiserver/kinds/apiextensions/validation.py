@@ -1,7 +1,6 @@
 """Validation of CustomResourceDefinition: names, scope, versions, conversion strategy and what may not change.
 
-Source: staging apiextensions-apiserver pkg/apis/apiextensions/validation. Schemas, printer columns, selectable fields and
-webhook conversion are not looked into yet.
+Source: staging apiextensions-apiserver pkg/apis/apiextensions/validation. What a version carries is looked into by ``versions``.
 """
 
 from __future__ import annotations
@@ -9,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apiserver.kinds.apiextensions.versions import validate_conversion, validate_versions
 from apiserver.kinds.validation.meta import immutable
 from kubeling.api import names
 from kubeling.api.fields import ErrorList, Path, invalid, not_supported, required
+from kubeling.api.meta import annotations_of
 
 Fields = Mapping[str, Any]
 
 SCOPES = ("Cluster", "Namespaced")
 STRATEGIES = ("None", "Webhook")
+_APPROVED = "api-approved.kubernetes.io"
 _MIXED = "may have mixed case, but should otherwise match: "
 
 
@@ -33,11 +35,16 @@ def validate_definition(obj: Fields) -> ErrorList:
     elif scope not in SCOPES:
         errors.append(not_supported(path.child("scope"), scope, SCOPES))
     errors += _versions(spec.get("versions") or (), path)
+    errors += validate_versions(spec.get("versions") or (), path)
     errors += _names(wanted, path.child("names"))
-    strategy = (spec.get("conversion") or {}).get("strategy")
+    conversion = spec.get("conversion") or {}
+    strategy = conversion.get("strategy")
     if strategy not in STRATEGIES:
         errors.append(not_supported(path.child("conversion", "strategy"), strategy or "", STRATEGIES))
-    return errors + _stored(obj)
+    errors += validate_conversion(conversion, path.child("conversion"))
+    if spec.get("preserveUnknownFields"):
+        errors.append(invalid(path.child("preserveUnknownFields"), True, "must be false"))
+    return errors + _approval(obj) + _stored(obj)
 
 
 def validate_definition_update(obj: Fields, old: Fields) -> ErrorList:
@@ -77,6 +84,15 @@ def _internal(version: Fields) -> dict[str, Any]:
     rest = ("Schema", "Subresources", "AdditionalPrinterColumns", "SelectableFields")
     warning = version.get("deprecationWarning")
     return {"Name": version.get("name") or "", **flags, "DeprecationWarning": warning, **dict.fromkeys(rest)}
+
+
+def _approval(obj: Fields) -> ErrorList:
+    """Groups of the community must have been approved."""
+    group = (obj.get("spec") or {}).get("group") or ""
+    if not group.endswith((".k8s.io", ".kubernetes.io")) or annotations_of(obj).get(_APPROVED):
+        return []
+    text = f'protected groups must have approval annotation "{_APPROVED}", see https://github.com/kubernetes/enhancements/pull/1111'
+    return [required(Path("metadata", "annotations").key(_APPROVED), text)]
 
 
 def _stored(obj: Fields) -> ErrorList:

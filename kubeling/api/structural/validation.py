@@ -109,7 +109,7 @@ def _plain(message: str) -> FieldError:
 
 
 def _said(path: str, text: str) -> str:
-    return f"{path} in body {text}" if path else f"in body {text}"
+    return f"{path} in body {text}"
 
 
 def go_float(value: float) -> str:

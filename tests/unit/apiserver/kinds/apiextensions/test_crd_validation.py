@@ -17,7 +17,7 @@ def _definition(**changes: Any) -> dict[str, Any]:
         "group": "val.example",
         "scope": "Namespaced",
         "names": _NAMES,
-        "versions": [{"name": "v1", "storage": True}],
+        "versions": [{"name": "v1", "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
         "conversion": {"strategy": "None"},
     }
     return {
@@ -34,6 +34,7 @@ def _definition(**changes: Any) -> dict[str, Any]:
         ({"scope": "Odd"}, ["spec.scope"]),
         ({"names": {**_NAMES, "plural": ""}}, ["metadata.name", "spec.names.plural"]),
         ({"names": {**_NAMES, "kind": "a b"}}, ["spec.names.kind"]),
+        ({"versions": [{"name": "v1", "storage": True}]}, ["spec.versions[0].schema.openAPIV3Schema"]),
         ({"conversion": {"strategy": "Odd"}}, ["spec.conversion.strategy"]),
         ({"versions": []}, ["spec.versions", "status.storedVersions[0]"]),
         ({"group": "nodots"}, ["metadata.name", "spec.group"]),
