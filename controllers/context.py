@@ -67,7 +67,7 @@ class ControllerSpec:
     ``name`` is upstream's (``deployment-controller``); ``alias`` the short form that ``--controllers`` also takes. ``account``
     is the service account in kube-system that it acts as under ``--use-service-account-credentials``, by default its name;
     ``root`` marks one that acts with the manager's own credentials all the same. ``syncs`` names the option that says how many
-    keys it has in work.
+    keys it has in work. ``idle``: why it builds nothing, for one that never does.
     """
 
     name: str
@@ -77,11 +77,7 @@ class ControllerSpec:
     account: str = ""
     root: bool = False
     syncs: str = ""
+    idle: str = ""
 
     def workers(self, options: Options) -> int:
         return int(getattr(options, self.syncs)) if self.syncs else 5
-
-
-def nothing(context: Context) -> Sequence[Runnable]:
-    """For controllers that upstream lists and that have no work in a cluster without a cloud provider."""
-    return ()

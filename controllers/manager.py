@@ -88,7 +88,7 @@ class Manager:
             if built:
                 log.info("started controller %s", spec.name)
             else:
-                log.info("controller %s has nothing to do with these flags", spec.name)
+                log.info("controller %s is not started: %s", spec.name, spec.idle or "the flags leave it without work")
             if built:
                 self._checks[spec.name] = _running
             runnables += [*built, *context.recorders.values()]

@@ -16,6 +16,7 @@ from controllers import (
     serviceaccount,
     servicecidr,
     ttlafterfinished,
+    unserved,
 )
 from controllers.certificates import APPROVING, CLEANING, SIGNING
 from controllers.context import ControllerSpec
@@ -30,8 +31,10 @@ from controllers.nodeipam import CONTROLLER as NODE_IPAM
 from controllers.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
 from controllers.nodelifecycle import TAINT_EVICTION
 from controllers.quota import CONTROLLER as RESOURCE_QUOTA
+from controllers.resourceclaim import CONTROLLER as RESOURCE_CLAIMS
+from controllers.resourceclaim import DEVICE_TAINTS
 from controllers.statefulset import CONTROLLER as STATEFUL_SET
-from controllers.volumes import BINDER, EPHEMERAL, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION
+from controllers.volumes import BINDER, EPHEMERAL, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION, VAC_PROTECTION
 
 CONTROLLERS: tuple[ControllerSpec, ...] = (
     DEPLOYMENT,
@@ -64,6 +67,7 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
     EPHEMERAL,
     PVC_PROTECTION,
     PV_PROTECTION,
+    VAC_PROTECTION,
     RESOURCE_QUOTA,
     clusterroles.CONTROLLER,
     APPROVING,
@@ -71,7 +75,10 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
     CLEANING,
     bootstraptokens.CLEANER,
     bootstraptokens.SIGNER,
+    RESOURCE_CLAIMS,
+    DEVICE_TAINTS,
     GARBAGE_COLLECTOR,
+    *unserved.CONTROLLERS,
 )
 
 

@@ -1,18 +1,19 @@
-"""Protection: a claim in use by a pod, and a volume bound to a claim, stay until they are free."""
+"""Protection: a claim in use by a pod, a volume bound to a claim, attributes in use by either stay until they are free."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.lib.pods import is_finished
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, is_deleting, name_of, namespace_of
-from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from kubeling.api.meta import Key, Object, is_deleting, key_of, name_of, namespace_of
+from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, VOLUME_ATTRIBUTES_CLASSES
 
 PVC_FINALIZER, PV_FINALIZER = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
-BY_CLAIM = "claim"
+VAC_FINALIZER = "kubernetes.io/vac-protection"
+BY_CLAIM, BY_ATTRIBUTES = "claim", "volume-attributes-class"
 
 
 def claims_of_pod(pod: Object) -> Iterable[Key]:
@@ -25,12 +26,12 @@ def claims_of_pod(pod: Object) -> Iterable[Key]:
 
 
 class ProtectionReconciler:
-    """Adds the finalizer where it is missing, and takes it away when the object may go."""
+    """Adds the finalizer where it is missing, and takes it away when the object may go: when it is not ``is_used``."""
 
-    def __init__(self, collection: Collection, finalizer: str, pods: Collection | None) -> None:
+    def __init__(self, collection: Collection, finalizer: str, is_used: Callable[[Object], bool]) -> None:
         self._collection = collection
         self._finalizer = finalizer
-        self._pods = pods
+        self._is_used = is_used
 
     async def reconcile(self, key: Key) -> None:
         obj = self._collection.get(key)
@@ -40,14 +41,8 @@ class ProtectionReconciler:
         present = self._finalizer in finalizers
         if not is_deleting(obj) and not present:
             await self._write(obj, [*finalizers, self._finalizer])
-        elif is_deleting(obj) and present and not self._is_used(key, obj):
+        elif is_deleting(obj) and present and not self._is_used(obj):
             await self._write(obj, [f for f in finalizers if f != self._finalizer])
-
-    def _is_used(self, key: Key, obj: Object) -> bool:
-        if self._pods is None:
-            return (obj.get("status") or {}).get("phase") == "Bound"
-        pods = self._pods.store.by_index(BY_CLAIM, key)
-        return any(not is_finished(pod) and (pod["spec"].get("nodeName") or not is_deleting(pod)) for pod in pods)
 
     async def _write(self, obj: Object, finalizers: list[str]) -> None:
         try:
@@ -66,15 +61,56 @@ def _build_claims(context: Context) -> Sequence[Runnable]:
         if old is not None and (new is None or is_finished(new)):
             yield from claims_of_pod(old)
 
-    controller = context.controller("pvcprotection", ProtectionReconciler(claims, PVC_FINALIZER, pods))
+    def is_mounted(claim: Object) -> bool:
+        users = pods.store.by_index(BY_CLAIM, key_of(claim))
+        return any(not is_finished(pod) and (pod["spec"].get("nodeName") or not is_deleting(pod)) for pod in users)
+
+    controller = context.controller("pvcprotection", ProtectionReconciler(claims, PVC_FINALIZER, is_mounted))
     controller.watch(claims.informer)
     controller.watch(pods.informer, mounted)
     return [controller]
 
 
+def _is_bound(volume: Object) -> bool:
+    return (volume.get("status") or {}).get("phase") == "Bound"
+
+
+def attributes_of(obj: Object) -> Iterable[str]:
+    """Index values: the VolumeAttributesClasses that a claim or a volume has, had or is to have."""
+    status = obj.get("status") or {}
+    names = (
+        obj["spec"].get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    )
+    return {name for name in names if name}
+
+
+def _build_attributes(context: Context) -> Sequence[Runnable]:
+    users = [context.collection(r, indexers={BY_ATTRIBUTES: attributes_of}) for r in _USERS]
+    classes = context.collection(VOLUME_ATTRIBUTES_CLASSES)
+
+    def is_named(class_: Object) -> bool:
+        return any(user.store.by_index(BY_ATTRIBUTES, name_of(class_)) for user in users)
+
+    def freed(old: Object | None, new: Object | None) -> Iterable[Key]:
+        """Classes that a claim or a volume no longer names."""
+        before, after = (set(attributes_of(o)) if o is not None else set() for o in (old, new))
+        yield from (Key("", name) for name in before - after)
+
+    controller = context.controller("vacprotection", ProtectionReconciler(classes, VAC_FINALIZER, is_named))
+    controller.watch(classes.informer)
+    for user in users:
+        controller.watch(user.informer, freed)
+    return [controller]
+
+
+_USERS = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES)
+
+
 def _build_volumes(context: Context) -> Sequence[Runnable]:
     volumes = context.collection(PERSISTENT_VOLUMES)
-    controller = context.controller("pvprotection", ProtectionReconciler(volumes, PV_FINALIZER, None))
+    controller = context.controller("pvprotection", ProtectionReconciler(volumes, PV_FINALIZER, _is_bound))
     controller.watch(volumes.informer)
     return [controller]
 
@@ -88,3 +124,4 @@ PVC_PROTECTION = ControllerSpec(
 PV_PROTECTION = ControllerSpec(
     "persistentvolume-protection-controller", _build_volumes, alias="pv-protection", account="pv-protection-controller"
 )
+VAC_PROTECTION = ControllerSpec("volumeattributesclass-protection-controller", _build_attributes)

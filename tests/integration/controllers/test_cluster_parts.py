@@ -9,8 +9,17 @@ import pytest
 
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, annotations_of, condition_of, name_of
-from kubeling.api.resources import IP_ADDRESSES, NODES, SERVICE_CIDRS, SERVICES
-from kubeling.client.rest import Client
+from kubeling.api.resources import (
+    IP_ADDRESSES,
+    NODES,
+    PODS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_CLAIMS,
+    SERVICE_CIDRS,
+    SERVICES,
+    VOLUME_ATTRIBUTES_CLASSES,
+)
+from kubeling.client.rest import Client, PatchKind
 from tests.integration.controllers.conftest import eventually
 
 pytestmark = pytest.mark.usefixtures("manager")
@@ -75,3 +84,55 @@ async def test_a_service_range_serves_until_it_is_empty(client: Client, namespac
 
     await eventually(gone, 60)
     assert "10.77.0.3" not in [name_of(a) for a in (await client.list(IP_ADDRESSES))["items"]]
+
+
+async def test_a_pods_claim_is_made_from_its_template_and_freed_when_it_ends(client: Client, namespace: str) -> None:
+    request = {"name": "r", "exactly": {"deviceClassName": "gpu"}}
+    template = {"metadata": {"name": "t"}, "spec": {"spec": {"devices": {"requests": [request]}}}}
+    await client.create(RESOURCE_CLAIM_TEMPLATES, template, namespace)
+    entries = [{"name": "gpu", "resourceClaimTemplateName": "t"}]
+    spec = {"resourceClaims": entries, "containers": [{"name": "c", "image": "x"}], "nodeName": "nowhere-else"}
+    pod = await client.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace)
+
+    async def noted() -> str:
+        """the claim's name in the pod's status"""
+        statuses = (await client.get(PODS, "p", namespace))["status"].get("resourceClaimStatuses") or [{}]
+        return str(statuses[0].get("resourceClaimName") or "")
+
+    name = str(await eventually(noted, 60))
+    made = await client.get(RESOURCE_CLAIMS, name, namespace)
+    assert made["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"]
+    result = {"request": "r", "driver": "drv.example.com", "pool": "p", "device": "d"}
+    allocation = {"devices": {"results": [result]}}
+    finalizer = {"metadata": {"finalizers": ["resource.kubernetes.io/delete-protection"]}}
+    await client.patch(RESOURCE_CLAIMS, name, finalizer, namespace)
+    await client.patch(RESOURCE_CLAIMS, name, {"status": {"allocation": allocation}}, namespace, subresource="status")
+
+    async def reserved() -> bool:
+        """reserved for the pod, which has its node already"""
+        status = (await client.get(RESOURCE_CLAIMS, name, namespace)).get("status") or {}
+        return [r["uid"] for r in status.get("reservedFor") or ()] == [pod["metadata"]["uid"]]
+
+    await eventually(reserved, 60)
+    ended = {"status": {"phase": "Succeeded"}}
+    await client.patch(PODS, "p", ended, namespace, kind=PatchKind.STRATEGIC, subresource="status")
+
+    async def gone() -> bool:
+        """freed, and deleted"""
+        return not (await client.list(RESOURCE_CLAIMS, namespace))["items"]
+
+    await eventually(gone, 60)
+
+
+async def test_volume_attributes_are_protected(client: Client) -> None:
+    await client.create(
+        VOLUME_ATTRIBUTES_CLASSES,
+        {"metadata": {"name": "fast"}, "driverName": "d.example.com", "parameters": {"iops": "9"}},
+    )
+
+    async def gone() -> bool:
+        """gone once its finalizer was taken away"""
+        return "fast" not in [name_of(c) for c in (await client.list(VOLUME_ATTRIBUTES_CLASSES))["items"]]
+
+    await client.delete(VOLUME_ATTRIBUTES_CLASSES, "fast")
+    await eventually(gone, 60)

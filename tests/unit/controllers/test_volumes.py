@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from controllers.volumes import BINDER, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION
+from controllers.volumes import BINDER, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION, VAC_PROTECTION
 from controllers.volumes.matching import best_match
 from controllers.volumes.plan import plan_volume
 from kubeling.api.meta import Object, is_deleting, name_of
@@ -12,6 +12,7 @@ from kubeling.api.resources import (
     PERSISTENT_VOLUMES,
     PODS,
     STORAGE_CLASSES,
+    VOLUME_ATTRIBUTES_CLASSES,
 )
 from tests.unit.controllers.world import World
 
@@ -125,3 +126,17 @@ async def test_a_claim_just_works_grows_and_takes_its_folder_along(tmp_path: Pat
             if not folder.exists() and is_deleting(w.get(PERSISTENT_VOLUMES, name_of(made))):
                 break
         assert not folder.exists()
+
+
+async def test_attributes_in_use_are_kept() -> None:
+    async with World(VAC_PROTECTION) as w:
+        w.api.create(VOLUME_ATTRIBUTES_CLASSES, {"metadata": {"name": "fast"}, "driverName": "d"})
+        w.create(PERSISTENT_VOLUME_CLAIMS, "c", {"volumeAttributesClassName": "fast"})
+        await w.settle()
+        assert w.get(VOLUME_ATTRIBUTES_CLASSES, "fast")["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+        w.api.delete(VOLUME_ATTRIBUTES_CLASSES, "", "fast")
+        await w.settle()
+        assert len(w.api.all(VOLUME_ATTRIBUTES_CLASSES)) == 1
+        w.api.update(PERSISTENT_VOLUME_CLAIMS, "ns", "c", lambda o: o["spec"].update(volumeAttributesClassName="slow"))
+        await w.settle()
+        assert w.api.all(VOLUME_ATTRIBUTES_CLASSES) == []

@@ -1,0 +1,166 @@
+"""Resource claims: made from templates, freed of ended consumers; pods leave tainted devices."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controllers.resourceclaim import CONTROLLER, DEVICE_TAINTS
+from controllers.resourceclaim.plan import FINALIZER, ClaimPlan, claim_names, plan_claim
+from controllers.resourceclaim.taints import evict_at, taints_of_devices
+from kubeling.api.meta import Object, annotations_of, condition_of, name_of, rfc3339, uid_of
+from kubeling.api.resources import EVENTS, PODS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS, RESOURCE_SLICES
+from tests.unit.controllers.world import World
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RUNNING: Object = {"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}}
+ENDED: Object = {**RUNNING, "status": {"phase": "Succeeded"}}
+LEAVING: Object = {"metadata": {"name": "p", "uid": "u", "deletionTimestamp": "x"}, "spec": {}}
+MINE = {"resource": "pods", "name": "p", "uid": "u"}
+OTHERS = {"apiGroup": "example.com", "resource": "things", "name": "t", "uid": "t"}
+ALLOCATION = {"devices": {"results": []}}
+
+
+def claim(reserved: list[Object], *, allocated: bool = True, **metadata: Any) -> Object:
+    status: Object = {"reservedFor": reserved} if reserved else {}
+    if allocated:
+        status["allocation"] = ALLOCATION
+    return {"metadata": {"name": "c", "finalizers": [FINALIZER], **metadata}, "spec": {}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("one", "pod", "owner", "wanted"),
+    [
+        (claim([MINE]), RUNNING, None, ClaimPlan()),
+        (claim([MINE]), ENDED, None, ClaimPlan({}, unprotect=True)),
+        (claim([MINE]), LEAVING, None, ClaimPlan({}, unprotect=True)),
+        (claim([MINE]), None, None, ClaimPlan({}, unprotect=True)),
+        (claim([MINE, OTHERS]), None, None, ClaimPlan({"reservedFor": [OTHERS], "allocation": ALLOCATION})),
+        (claim([MINE]), ENDED, ENDED, ClaimPlan({}, unprotect=True, delete=True)),
+        (claim([]), None, RUNNING, ClaimPlan()),
+        (claim([], deletionTimestamp="x"), None, None, ClaimPlan({}, unprotect=True)),
+        (claim([], allocated=False), None, None, ClaimPlan(unprotect=True)),
+        (claim([], allocated=False, finalizers=[]), None, None, ClaimPlan()),
+        (claim([MINE], finalizers=[]), ENDED, None, ClaimPlan({"allocation": ALLOCATION})),
+    ],
+)
+def test_what_becomes_of_a_claim(one: Object, pod: Object | None, owner: Object | None, wanted: ClaimPlan) -> None:
+    assert plan_claim(one, {"u": pod}, owner) == wanted
+
+
+def test_names_of_a_pods_claims() -> None:
+    entries = [{"name": "a", "resourceClaimName": "x"}, {"name": "b", "resourceClaimTemplateName": "t"}, {"name": "c"}]
+    pod = {
+        "spec": {"resourceClaims": entries},
+        "status": {"resourceClaimStatuses": [{"name": "b", "resourceClaimName": "y"}]},
+    }
+    assert claim_names(pod) == {"a": "x", "b": "y"}
+
+
+TEMPLATE = {
+    "metadata": {"labels": {"l": "v"}, "annotations": {"n": "v"}},
+    "spec": {"devices": {"requests": [{"name": "r"}]}},
+}
+ENTRIES = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "t"}]}
+
+
+async def test_a_pods_claim_is_made_once_noted_and_goes_with_it() -> None:
+    async with World(CONTROLLER) as w:
+        pod = w.create(PODS, "p", ENTRIES)
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS) == []
+        assert {(e["reason"], e["message"]) for e in w.api.all(EVENTS)} == {
+            (
+                "FailedResourceClaimCreation",
+                'PodResourceClaim gpu: resource claim template "t": resourceclaimtemplate.resource.k8s.io "t" not found',
+            )
+        }
+        w.create(RESOURCE_CLAIM_TEMPLATES, "t", TEMPLATE)
+        await w.settle()
+        (made,) = w.api.all(RESOURCE_CLAIMS)
+        assert name_of(made).startswith("p-gpu-") and made["spec"] == TEMPLATE["spec"]
+        assert annotations_of(made) == {"n": "v", "resource.kubernetes.io/pod-claim-name": "gpu"}
+        assert made["metadata"]["labels"] == {"l": "v"}
+        noted = w.get(PODS, "p")["status"]["resourceClaimStatuses"]
+        assert noted == [{"name": "gpu", "resourceClaimName": name_of(made)}]
+        await w.stop()
+        w.api.update(PODS, "ns", "p", lambda o: o["status"].pop("resourceClaimStatuses"))
+        await w.start()
+        assert [name_of(c) for c in w.api.all(RESOURCE_CLAIMS)] == [name_of(made)]
+        assert w.get(PODS, "p")["status"]["resourceClaimStatuses"] == noted
+
+        def allocated(obj: Object) -> None:
+            obj["metadata"]["finalizers"] = [FINALIZER]
+            reserved = {"resource": "pods", "name": "p", "uid": uid_of(pod)}
+            obj["status"] = {"allocation": ALLOCATION, "reservedFor": [reserved]}
+
+        w.api.update(RESOURCE_CLAIMS, "ns", name_of(made), allocated)
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS)[0]["status"]["reservedFor"]
+        w.api.update(PODS, "ns", "p", lambda o: o["status"].update(phase="Succeeded"))
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS) == []
+
+
+async def test_a_pod_that_has_its_node_already_gets_a_reservation() -> None:
+    async with World(CONTROLLER) as w:
+        w.create(RESOURCE_CLAIMS, "c", {})
+        w.api.update(RESOURCE_CLAIMS, "ns", "c", lambda o: o.update(status={"allocation": ALLOCATION}))
+        pod = w.create(PODS, "p", {"nodeName": "n", "resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]})
+        await w.settle()
+        reserved = w.get(RESOURCE_CLAIMS, "c")["status"]["reservedFor"]
+        assert reserved == [{"resource": "pods", "name": "p", "uid": uid_of(pod)}]
+
+
+def slice_(name: str, *taints: Object, generation: int = 1) -> Object:
+    device = {"name": "d", "taints": list(taints)}
+    pool = {"name": "pool", "generation": generation, "resourceSliceCount": 1}
+    return {"metadata": {"name": name}, "spec": {"driver": "drv", "pool": pool, "devices": [device]}}
+
+
+TAINT: Object = {"key": "broken", "effect": "NoExecute", "timeAdded": rfc3339(NOW - timedelta(seconds=10))}
+SOFT: Object = {"key": "old", "effect": "NoSchedule"}
+
+
+def using(*tolerations: Object) -> Object:
+    result = {"request": "r", "driver": "drv", "pool": "pool", "device": "d", "tolerations": list(tolerations)}
+    return {"status": {"allocation": {"devices": {"results": [result]}}}}
+
+
+@pytest.mark.parametrize(
+    ("slices", "claims", "seconds"),
+    [
+        ([slice_("s", TAINT)], [using()], 0),
+        ([slice_("s", SOFT)], [using()], None),
+        ([slice_("s", TAINT)], [], None),
+        ([slice_("s", TAINT)], [using({"operator": "Exists"})], None),
+        ([slice_("s", TAINT)], [using({"operator": "Exists", "tolerationSeconds": 30})], 20),
+        ([slice_("s", TAINT)], [using({"operator": "Exists", "tolerationSeconds": 3})], 0),
+        ([slice_("s", TAINT), slice_("t", generation=2)], [using()], None),
+    ],
+)
+def test_when_a_pod_must_leave_its_devices(slices: list[Object], claims: list[Object], seconds: int | None) -> None:
+    due = evict_at(claims, taints_of_devices(slices), NOW)
+    assert due == (None if seconds is None else NOW + timedelta(seconds=seconds))
+
+
+async def test_a_pod_leaves_a_device_that_is_tainted() -> None:
+    async with World(DEVICE_TAINTS) as w:
+        w.api.create(RESOURCE_SLICES, slice_("s"))
+        pod = w.create(PODS, "p", {"nodeName": "n", "resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]})
+        reserved = {"resource": "pods", "name": "p", "uid": uid_of(pod)}
+        w.create(RESOURCE_CLAIMS, "c", {})
+        w.api.update(
+            RESOURCE_CLAIMS, "ns", "c", lambda o: o.update(status={**using()["status"], "reservedFor": [reserved]})
+        )
+        await w.settle()
+        assert "deletionTimestamp" not in w.get(PODS, "p")["metadata"]
+        w.api.update(RESOURCE_SLICES, "", "s", lambda o: o["spec"]["devices"][0].update(taints=[TAINT]))
+        await w.settle()
+        gone = w.get(PODS, "p")
+        condition = condition_of(gone, "DisruptionTarget")
+        assert condition is not None and condition["reason"] == "DeletionByDeviceTaintManager"
+        assert "deletionTimestamp" in gone["metadata"]
+        assert [e["reason"] for e in w.api.all(EVENTS)] == ["DeviceTaintManagerEviction"]
