@@ -48,7 +48,9 @@ from apiserver.kinds.authentication.reviews import TOKEN_REVIEWER
 from apiserver.kinds.legacy import with_legacy
 from apiserver.kinds.metrics.metrics import SCRAPER
 from apiserver.kinds.metrics.scraper import Scraper
-from apiserver.metrics import Metrics
+from apiserver.metrics.server import Metrics, Sources
+from apiserver.metrics.storage import MeasuredStorage
+from apiserver.metrics.tally import Security
 from apiserver.openapi import OpenAPI
 from apiserver.options import Options
 from apiserver.ownership import manager_for
@@ -80,7 +82,7 @@ class Server:
 
     def __init__(self, options: Options, storage: Storage) -> None:
         self.options = options
-        self.storage = storage
+        self.storage = storage = MeasuredStorage(storage)
         self.hub = Hub(storage)
         self.catalog = Catalog()
         self.schemas = ServedSchemas(schemas_for(options.kubernetes_version, legacy=options.legacy_apis))
@@ -139,9 +141,15 @@ class Server:
             self.registries, self._policies, services, self.schemas, utcnow, float(options.min_request_timeout)
         )
         version = version_info(options.kubernetes_version)
-        metrics = Metrics(self.registries, {"git_version": version["gitVersion"], "major": version["major"]})
+        health = self._health()
+        metrics = Metrics(
+            Sources(
+                self.registries, self.storage, Security(), self._policies.admission.times, health, version,
+                self.flow_control, self.audit,
+            )
+        )  # fmt: skip
         discovery = Discovery(self.catalog, f"{options.address}:{port}")
-        outer = Outer(discovery, self._health(), metrics, version, self._others(port))
+        outer = Outer(discovery, health, metrics, version, self._others(port))
         return build_app(parts, outer, self._limits(), self.audit, options.request_timeout)
 
     def _limits(self) -> Step:

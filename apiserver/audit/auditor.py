@@ -5,6 +5,7 @@ Stages and contents as in k8s.io/apiserver/pkg/endpoints/filters/audit.go.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -30,10 +31,14 @@ class Auditor:
         self._policy = policy
         self._write = write
         self._clock = clock
+        self.written = 0
+        self.levels: Counter[str] = Counter()
+        """Requests by the level that the policy gave them."""
 
     def received(self, request: Request) -> None:
         """Decides how the request is recorded; ``request.audit`` stays None when it is not."""
         decision = self._policy.evaluate(Attributes.of(request.user, request.info))
+        self.levels[decision.level.text] += 1
         if decision.level is Level.NONE:
             return
         record = request.audit = self._record(request, request.user, decision)
@@ -83,6 +88,7 @@ class Auditor:
 
     def _emit(self, record: AuditRecord, stage: str) -> None:
         if stage not in record.omitted:
+            self.written += 1
             self._write(event_of(record, stage, self._clock()))
 
 

@@ -56,6 +56,10 @@ class KindCache:
         self._listeners: list[Listener] = []
         self._pending: list[Change] = []
         self._due: list[Watcher] = []
+        self.received = 0
+        """Changes taken."""
+        self.sent = 0
+        """Events handed to watchers."""
         self._round: asyncio.TimerHandle | None = None
 
     # reading
@@ -182,6 +186,7 @@ class KindCache:
         if not self.synced:
             self._pending.append(change)
             return
+        self.received += 1
         event = self._event(change)
         self.revision = change.revision
         if event is None:
@@ -216,6 +221,7 @@ class KindCache:
         for scope in ("", f"{entry.namespace}/", entry.key):
             group = self._watchers.get(scope)
             if group:
+                self.sent += len(group)
                 for watcher in tuple(group):
                     watcher.push(event)
 

@@ -14,10 +14,10 @@ from apiserver.bootstrap import flow as defaults
 from apiserver.flowcontrol.level import Level, Queuing, Rejected
 from apiserver.flowcontrol.matching import distinguisher, matches, precedence
 from apiserver.flowcontrol.shares import Share, divided, shares_of, smoothed
-from apiserver.histogram import Histogram
 from apiserver.http.message import Header, Request, Response
 from apiserver.http.request import RequestInfo, User
 from apiserver.http.steps import Endpoint, long_running, too_many_requests
+from apiserver.metrics.histogram import Histogram
 from apiserver.registry.facade import Registries
 from kubeling.api.meta import Object, name_of, uid_of
 from kubeling.api.resources import FLOW_SCHEMAS, PRIORITY_LEVEL_CONFIGURATIONS
@@ -41,6 +41,7 @@ class Flow:
     headers: tuple[Header, ...]
     dispatched: int = 0
     executing: int = 0
+    seats: int = 0
     waiting: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     waits: dict[bool, Histogram] = field(default_factory=lambda: {k: Histogram(WAIT_BUCKETS) for k in (True, False)})
@@ -154,10 +155,12 @@ class FlowControl:
                 return await self._queued(flow, request, width, next_)
             flow.dispatched += 1
             flow.executing += 1
+            flow.seats += width
             try:
                 return await next_(request)
             finally:
                 flow.executing -= 1
+                flow.seats -= width
                 level.leave(width)
 
         return endpoint
@@ -178,10 +181,12 @@ class FlowControl:
             flow.waits[executed].observe(self._clock() - began)
         flow.dispatched += 1
         flow.executing += 1
+        flow.seats += width
         try:
             return await next_(request)
         finally:
             flow.executing -= 1
+            flow.seats -= width
             level.leave_queue(queue, width, started)
 
     def _width(self, info: RequestInfo) -> int:

@@ -7,6 +7,7 @@ routing: measured, that routing would cost more than the rest of a GET.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from apiserver.http.protocols import AuditSink
 from apiserver.http.sending import send_response
 from apiserver.http.steps import Endpoint, Step
 from apiserver.http.version import version_router
-from apiserver.metrics import Metrics
+from apiserver.metrics.server import Metrics
 from apiserver.registry.actions import ASGIApp, Receive, Scope, Send
 from kubeling.api.meta import Object
 
@@ -44,14 +45,14 @@ def chain(
     """What every request passes, in this order."""
     services = parts.services
     return (
-        metrics.observe,
+        metrics.requests.observe,
         steps.map_errors,
         steps.deadline(request_seconds),
-        steps.authenticate(services.authenticator),
+        steps.authenticate(services.authenticator, metrics.security),
         steps.audit(audit),
         steps.act_as(services.authorizer),
         in_flight,
-        steps.authorize(services.authorizer),
+        steps.authorize(services.authorizer, metrics.security),
     )
 
 
@@ -80,18 +81,22 @@ class Chain:
             await self._routes(scope, receive, send)
             return
         response = await self._endpoint(request)
-        if self._audit is None:
+        if self._audit is None and response.stream is None and response.app is None:
             await send_response(request, response, send)
         else:
-            await self._recorded(self._audit, request, response, send)
+            await self._followed(request, response, send)
 
-    async def _recorded(self, audit: AuditSink, request: Request, response: Response, send: Send) -> None:
-        if steps.long_running(request):
+    async def _followed(self, request: Request, response: Response, send: Send) -> None:
+        """Sends what lasts or is to be recorded."""
+        audit, lasts = self._audit, steps.long_running(request)
+        if audit is not None and lasts:
             audit.started(request, response)
         try:
-            await send_response(request, response, send)
+            with self._outer.metrics.requests.lasting(request) if lasts else nullcontext():
+                await send_response(request, response, send)
         finally:
-            audit.finished(request, response)
+            if audit is not None:
+                audit.finished(request, response)
 
     async def _dispatch(self, request: Request) -> Response:
         if request.info.is_resource:

@@ -6,6 +6,7 @@ answers, the cache has synced, the objects of the first start are there, the ser
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from apiserver.http.message import Request, Response, text_response
@@ -65,11 +66,18 @@ class Health:
     def __init__(self, checks: Mapping[str, Check], started: Check) -> None:
         self._checks = checks
         self._started = started
+        self.results: dict[tuple[str, str], bool] = {}
+        """The last result of each check, by its name and endpoint."""
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        """Results by name, status and endpoint."""
 
-    async def _run(self, name: str) -> str:
-        if name in ("ping", "log", "loopback-serving-certificate"):
-            return ""
-        return await self._checks.get(name, self._started)()
+    async def _run(self, endpoint: str, name: str) -> str:
+        why = ""
+        if name not in ("ping", "log", "loopback-serving-certificate"):
+            why = await self._checks.get(name, self._started)()
+        self.results[name, endpoint] = not why
+        self.counts[name, "error" if why else "success", endpoint] += 1
+        return why
 
     async def serve(self, request: Request) -> Response:
         """``/livez`` and the like, or one check below it. Raises 404 and 405."""
@@ -86,7 +94,7 @@ class Health:
                 lines.append(f"[+]{check} excluded: ok\n")
                 excluded.discard(check)
                 continue
-            why = await self._run(check)
+            why = await self._run(endpoint, check)
             if why:
                 failed.append(check)
                 lines.append(f"[-]{check} failed: reason withheld\n")
@@ -104,5 +112,5 @@ class Health:
     async def _one(self, endpoint: str, name: str) -> Response:
         if name not in CHECKS[endpoint]:
             raise failure(404, "NotFound", "the server could not find the requested resource", {})
-        why = await self._run(name)
+        why = await self._run(endpoint, name)
         return text_response(f"internal server error: {why}\n", 500) if why else text_response("ok")

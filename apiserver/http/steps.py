@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from apiserver.authn.impersonation import WithoutUser, impersonate
 from apiserver.authz.forbidden import forbidden
@@ -17,6 +18,7 @@ from apiserver.http.deadlines import Deadlines
 from apiserver.http.encoding import error_response
 from apiserver.http.message import Request, Response, text_response
 from apiserver.http.protocols import Attributes, AuditSink, Authenticator, Authorizer, Credentials
+from apiserver.metrics.tally import Security
 from apiserver.storage.base import Unavailable
 from kubeling.api import errors
 from kubeling.api.errors import StatusError, failure
@@ -117,14 +119,23 @@ def credentials_of(request: Request) -> Credentials:
     )
 
 
-def authenticate(authenticator: Authenticator) -> Step:
+def authenticate(authenticator: Authenticator, security: Security) -> Step:
     """Who it is."""
+    attempts = security.authentication
 
     def step(next_: Endpoint) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            user = await authenticator.authenticate(credentials_of(request))
+            began = perf_counter()
+            try:
+                user = await authenticator.authenticate(credentials_of(request))
+            except StatusError:
+                attempts.add("error", began)
+                raise
             if user is None:
+                attempts.add("failure", began)
                 raise errors.unauthorized()
+            attempts.add("success", began)
+            security.user(user.name)
             request.user = user
             return await next_(request)
 
@@ -205,13 +216,17 @@ class InFlight:
         return endpoint
 
 
-def authorize(authorizer: Authorizer) -> Step:
+def authorize(authorizer: Authorizer, security: Security) -> Step:
     """403 unless allowed."""
+    attempts = security.authorization
 
     def step(next_: Endpoint) -> Endpoint:
         async def endpoint(request: Request) -> Response:
+            began = perf_counter()
             attributes = Attributes.of(request.user, request.info)
             decision = await authorizer.authorize(attributes)
+            result = "allowed" if decision.allowed else "denied" if decision.denied else "no-opinion"
+            attempts.add(result, began)
             if request.audit is not None:
                 request.audit.annotations |= {
                     "authorization.k8s.io/decision": "allow" if decision.allowed else "forbid",

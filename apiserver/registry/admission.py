@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from apiserver.http.request import User
+from apiserver.metrics.tally import AdmissionTimes
+from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object
 from kubeling.api.resource import Resource
 
@@ -95,8 +98,9 @@ class AdmissionChain:
     Which plugins a resource concerns, and which passes they have, is worked out once for each resource.
     """
 
-    def __init__(self, plugins: Sequence[AdmissionPlugin] = ()) -> None:
+    def __init__(self, plugins: Sequence[AdmissionPlugin] = (), times: AdmissionTimes | None = None) -> None:
         self.plugins = plugins
+        self.times = times or AdmissionTimes()
 
     @property
     def plugins(self) -> Sequence[AdmissionPlugin]:
@@ -108,14 +112,29 @@ class AdmissionChain:
         self._concerned: dict[tuple[str, str], tuple[_Passes, _Passes]] = {}
 
     async def mutate(self, attributes: AdmissionAttributes) -> None:
-        for plugin in self._of(attributes.resource)[0]:
-            if plugin.handles(attributes):
-                await plugin.mutate(attributes)
+        await self._pass(attributes, "admit", self._of(attributes.resource)[0])
 
     async def validate(self, attributes: AdmissionAttributes) -> None:
-        for plugin in self._of(attributes.resource)[1]:
-            if plugin.handles(attributes):
-                await plugin.validate(attributes)
+        await self._pass(attributes, "validate", self._of(attributes.resource)[1])
+
+    async def _pass(self, attributes: AdmissionAttributes, type_: str, plugins: _Passes) -> None:
+        times, operation, mutates = self.times, attributes.operation, type_ == "admit"
+        began = before = perf_counter()
+        name = ""
+        try:
+            for plugin in plugins:
+                if not plugin.handles(attributes):
+                    continue
+                name = plugin.name
+                await (plugin.mutate(attributes) if mutates else plugin.validate(attributes))
+                now = perf_counter()
+                times.plugin(name, operation, type_, now - before, False)
+                before = now
+        except StatusError:
+            times.plugin(name, operation, type_, perf_counter() - before, True)
+            times.step(operation, type_, perf_counter() - began, True)
+            raise
+        times.step(operation, type_, before - began, False)
 
     def _of(self, resource: Resource) -> tuple[_Passes, _Passes]:
         """The plugins that may mutate and those that may validate requests for a resource."""

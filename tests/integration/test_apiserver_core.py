@@ -241,6 +241,28 @@ def test_metrics_and_health(api: httpx.Client) -> None:
     text = api.get("/metrics").text
     assert any(line.startswith("apiserver_request_total{") for line in lines_of(text))
     assert any(line.startswith("apiserver_storage_objects{") for line in lines_of(text))
+    names = {line.partition("{")[0].partition(" ")[0] for line in lines_of(text)}
+    assert {
+        "apiserver_request_duration_seconds_bucket",
+        "apiserver_current_inflight_requests",
+        "apiserver_response_sizes_count",
+        "apiserver_resource_objects",
+        "etcd_request_duration_seconds_bucket",
+        "authentication_attempts_total",
+        "authorization_attempts_total",
+        "apiserver_admission_step_admission_duration_seconds_count",
+        "apiserver_admission_controller_admission_duration_seconds_sum",
+        "apiserver_flowcontrol_nominal_limit_seats",
+        "apiserver_flowcontrol_dispatched_requests_total",
+        "apiserver_audit_event_total",
+        "kubernetes_build_info",
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "apiserver_watch_events_total",
+        "kubernetes_healthcheck",
+        "aggregator_unavailable_apiservice",
+    } - names <= {"apiserver_watch_events_total", "kubernetes_healthcheck"}  # those that others' requests begin
     verbose = api.get("/readyz", params={"verbose": ""}).text
     assert "[+]ping ok\n" in verbose and verbose.endswith("readyz check passed\n")
     assert api.get("/livez/etcd").text == "ok"
