@@ -18,7 +18,8 @@ from kubeling.api.meta import Object
 from kubeling.api.schema import StructuralSchema
 from kubeling.api.structural.defaulting import Change
 from kubeling.api.structural.lists import Check as Lists
-from kubeling.api.structural.validation import Check, validate
+from kubeling.api.structural.results import Check
+from kubeling.api.structural.validation import validate
 
 _OUTSIDE = ("metadata", "apiVersion", "kind")
 _MOST_REPLICAS = (1 << 31) - 1
