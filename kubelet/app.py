@@ -13,9 +13,10 @@ from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
-from kubelet.node.admission import admit, admit_under_pressure, refusal_message
+from kubelet.node.admission import admit, admit_under_pressure
 from kubelet.node.certificates import CertificateFile, CertificateManager
 from kubelet.node.eviction import EvictionManager
+from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
@@ -105,6 +106,7 @@ class Kubelet:
             self.objects = ApiObjects(client, self.informers, self._object_changed)
         self.pressure = Pressure()
         self.allocatable = allocatable(machine, self.settings)
+        self.features = NodeFeatures(apparmor_enabled(), tuple(options.allowed_unsafe_sysctls))
         in_memory = options.runtime == "docker"  # a simulated container reads nothing: no mounts for it
         self.volumes = VolumeManager(
             self.pods_folder, objects=self.objects, tokens=self.tokens, runtime=runtime, memory=in_memory
@@ -127,6 +129,7 @@ class Kubelet:
             memory=self.machine.memory,
             seccomp_profiles=Path(options.seccomp_profile_root or self.root / "seccomp"),
             pids_limit=max(0, options.pod_max_pids),
+            seccomp_default=options.seccomp_default,
         )
         services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
         hooks = HookRunner(runtime, clock, self.http)
@@ -263,8 +266,11 @@ class Kubelet:
 
     def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
         node = self.registrar.node if self.registrar else new_node(self.settings, self.machine)
-        refusal = admit_under_pressure(pod, self.pressure) or admit(pod, others, node, self.allocatable)
-        return (refusal[0], refusal_message(refusal[1])) if refusal else None
+        return (
+            admit_under_pressure(pod, self.pressure)
+            or admit(pod, others, node, self.allocatable)
+            or admit_features(pod, self.features)
+        )
 
     def _sources_ready(self) -> bool:
         api = self.api_pods is None or self.api_pods.synced

@@ -51,6 +51,10 @@ class Options(CommonOptions):
     eviction_hard: str = Field(
         "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%", description="hard eviction thresholds"
     )
+    seccomp_default: bool = Field(False, description="RuntimeDefault is the seccomp profile of pods that name none")
+    allowed_unsafe_sysctls: Strings = Field(
+        default_factory=list, description="sysctls (or prefixes ending in *) that pods may set beyond the safe ones"
+    )
     seccomp_profile_root: str = Field("", description="folder of Localhost seccomp profiles; default ROOT/seccomp")
     runtime: Literal["docker", "simulated"] = Field("docker", description="ours: what runs containers")
     cluster_name: str = Field("dev", description="ours: cluster that containers are labelled with")

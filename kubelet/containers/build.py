@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubelet.containers.env import ConfigError
 from kubelet.containers.expand import expand
+from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import container_hostname
 from kubelet.containers.resources import container_resources
 from kubelet.containers.security import container_security
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerSpec, ImageRecord, Mount, PodRecord, PortMapping, SandboxSpec
+from kubelet.runtime.protocol import ContainerSpec, Device, ImageRecord, Mount, PodRecord, PortMapping, SandboxSpec
 from kubeling.api.meta import Object
 
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
@@ -29,6 +29,7 @@ class NodeFacts:
     memory: int
     seccomp_profiles: Path
     pids_limit: int = 0
+    seccomp_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class VolumePath:
 
     path: str
     read_only: bool = False
+    block: bool = False
 
 
 def sandbox_spec(pod: Object, attempt: int, node: NodeFacts) -> SandboxSpec:
@@ -85,6 +87,17 @@ def container_mounts(
     return result
 
 
+def container_devices(container: Mapping[str, Any], volumes: Mapping[str, VolumePath]) -> tuple[Device, ...]:
+    """Block volumes as devices. Raises ConfigError."""
+    found = []
+    for device in container.get("volumeDevices") or ():
+        volume = volumes.get(device["name"])
+        if volume is None or not volume.block:
+            raise ConfigError(f'cannot find volume "{device["name"]}" to pass into container "{container["name"]}"')
+        found.append(Device(volume.path, device["devicePath"], volume.read_only))
+    return tuple(found)
+
+
 def _sub_path(template: str, variables: Mapping[str, str]) -> str:
     def missing(name: str) -> str:
         raise ConfigError(f"missing value for {name!r}")
@@ -106,6 +119,7 @@ def container_spec(
     image: ImageRecord,
     variables: Mapping[str, str],
     mounts: Sequence[Mount],
+    devices: Sequence[Device] = (),
     observed: PodRecord,
 ) -> ContainerSpec:
     """The runtime's spec of one container. Raises ConfigError."""
@@ -129,8 +143,9 @@ def container_spec(
         env=tuple(variables.items()),
         working_dir=container.get("workingDir") or "",
         mounts=tuple(mounts),
+        devices=tuple(devices),
         resources=container_resources(pod, container, node_memory=node.memory, pids=node.pids_limit),
-        security=container_security(pod, container, image, node.seccomp_profiles),
+        security=container_security(pod, container, image, node.seccomp_profiles, seccomp_default=node.seccomp_default),
         spec_hash=podspec.spec_hash(container),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),

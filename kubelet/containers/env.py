@@ -5,26 +5,29 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kubelet.containers.downward import Addresses, DownwardError, field_value, resource_value
 from kubelet.containers.expand import expand
+from kubelet.containers.failure import ConfigError
+from kubelet.containers.keyfile import file_key
 from kubelet.pods import spec as podspec
 from kubeling.api.meta import Object, name_of, namespace_of
 
 
-class ConfigError(Exception):
-    """The container cannot be configured; becomes CreateContainerConfigError with this message."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """Objects that the environment refers to, by name in the pod's namespace; None where there is no such object."""
+    """Objects that the environment refers to, by name in the pod's namespace; None where there is no such object.
+
+    ``files``: folders of the pod's volumes, by their names.
+    """
 
     config_maps: Mapping[str, Object | None] = field(default_factory=dict)
     secrets: Mapping[str, Object | None] = field(default_factory=dict)
     services: Iterable[Object] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def references(container: Mapping[str, Any]) -> tuple[set[str], set[str]]:
@@ -154,6 +157,8 @@ def _variable(
         return _keyed(pod, "ConfigMap", ref, lookups.config_maps)
     if ref := source.get("secretKeyRef"):
         return _keyed(pod, "Secret", ref, lookups.secrets)
+    if ref := source.get("fileKeyRef"):
+        return file_key(ref, lookups.files)
     if source:
         raise ConfigError(f"environment variable {variable['name']}: source {', '.join(source)} is not supported")
     return expand(variable.get("value") or "", known)

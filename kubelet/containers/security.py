@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kubelet.containers.env import ConfigError
+from kubelet.containers.failure import ConfigError
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import ImageRecord, Security
 from kubeling.api.meta import Object, annotations_of
@@ -46,9 +46,9 @@ def _user(pod: Object, container: Mapping[str, Any], image: ImageRecord) -> str:
     return f"{name}:{group}" if group is not None else name
 
 
-def _seccomp(pod: Object, container: Mapping[str, Any], profiles: Path) -> str:
+def _seccomp(pod: Object, container: Mapping[str, Any], profiles: Path, default: str) -> str:
     profile = _effective(pod, container, "seccompProfile") or {}
-    kind = profile.get("type", "Unconfined")
+    kind = profile.get("type", default)
     if kind == "RuntimeDefault":
         return ""
     if kind == "Localhost":
@@ -69,6 +69,12 @@ def _apparmor(pod: Object, container: Mapping[str, Any]) -> str:
     return known.get(profile.get("type", ""), "")
 
 
+def _selinux(pod: Object, container: Mapping[str, Any]) -> tuple[str, ...]:
+    """As the engine writes labels; one without SELinux takes them and does nothing, as other runtimes do."""
+    options = _effective(pod, container, "seLinuxOptions") or {}
+    return tuple(f"{part}:{options[part]}" for part in ("user", "role", "type", "level") if options.get(part))
+
+
 def supplemental_groups(pod: Object) -> tuple[int, ...]:
     """``supplementalGroups`` and ``fsGroup``."""
     context = podspec.spec_of(pod).get("securityContext") or {}
@@ -82,7 +88,9 @@ def _capabilities(names: Any) -> tuple[str, ...]:
     return tuple(str(n).upper() for n in names or ())
 
 
-def container_security(pod: Object, container: Mapping[str, Any], image: ImageRecord, profiles: Path) -> Security:
+def container_security(
+    pod: Object, container: Mapping[str, Any], image: ImageRecord, profiles: Path, *, seccomp_default: bool = False
+) -> Security:
     """What the runtime is told; ``profiles`` is the folder of Localhost seccomp profiles. Raises ConfigError."""
     check_non_root(pod, container, image)
     context = container.get("securityContext") or {}
@@ -96,7 +104,8 @@ def container_security(pod: Object, container: Mapping[str, Any], image: ImageRe
         no_new_privileges=escalation is False,
         cap_add=_capabilities(capabilities.get("add")),
         cap_drop=_capabilities(capabilities.get("drop")),
-        seccomp=_seccomp(pod, container, profiles),
+        seccomp=_seccomp(pod, container, profiles, "RuntimeDefault" if seccomp_default else "Unconfined"),
         apparmor=_apparmor(pod, container),
+        selinux=_selinux(pod, container),
         unmasked_proc=context.get("procMount") == "Unmasked",
     )

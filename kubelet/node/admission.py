@@ -82,8 +82,3 @@ def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str
 def _out_of(name: str, requested: int, used: int, capacity: int) -> Refusal:
     message = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
     return f"OutOf{name}", message
-
-
-def refusal_message(message: str) -> str:
-    """As the pod's status shows it."""
-    return f"Pod was rejected: {message}"

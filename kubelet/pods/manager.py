@@ -47,7 +47,7 @@ class PodManager:
             others = [w.pod for u, w in self._workers.items() if u != uid and not w.ending]
             if (refusal := self._admit(pod, others)) is not None:
                 self._kit.recorder.event(pod, "Warning", *refusal)
-                worker.fail(*refusal)
+                worker.fail(refusal[0], f"Pod was rejected: {refusal[1]}")
         self._tasks[uid] = asyncio.create_task(self._run(worker), name=f"pod {podspec.format_pod(pod)}")
 
     def drop(self, pod: Object) -> None:

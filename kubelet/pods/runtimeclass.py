@@ -12,6 +12,14 @@ from kubeling.api.resources import RUNTIME_CLASSES
 _HANDLERS = frozenset({"", "runc"})
 
 
+def require_engine_abilities(pod: Object) -> None:
+    """Raises RuntimeFailure for what the engine cannot give to one pod alone."""
+    spec = podspec.spec_of(pod)
+    if spec.get("hostUsers") is False:
+        # Docker maps users for the whole engine (userns-remap) or not at all
+        raise RuntimeFailure("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
+
+
 async def require_runtime_handler(pod: Object, objects: Objects) -> None:
     """Raises RuntimeFailure when the pod's RuntimeClass is unknown or its handler is none of ours."""
     name = podspec.spec_of(pod).get("runtimeClassName") or ""

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelet.containers.build import NodeFacts, VolumePath, container_mounts, container_spec
+from kubelet.containers.build import NodeFacts, VolumePath, container_devices, container_mounts, container_spec
 from kubelet.containers.downward import Addresses
-from kubelet.containers.env import ConfigError, Lookups, environment, references
+from kubelet.containers.env import Lookups, environment, references
+from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import Resolver, hosts_file, pod_resolver
 from kubelet.containers.hooks import HookFailed, HookRunner
 from kubelet.images.manager import ImageManager
@@ -18,7 +19,7 @@ from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.recorder import Recorder, container_events
-from kubelet.pods.runtimeclass import require_runtime_handler
+from kubelet.pods.runtimeclass import require_engine_abilities, require_runtime_handler
 from kubelet.pods.services import Services
 from kubelet.runtime.protocol import ImageRecord, Mount, PodRecord, Runtime, RuntimeFailure, SandboxRecord
 from kubelet.volumes.base import Objects
@@ -85,7 +86,8 @@ class ContainerStarter:
         return container_id
 
     async def require_runtime_handler(self, pod: Object) -> None:
-        """Raises RuntimeFailure when the pod asks for a runtime that this node does not have."""
+        """Raises RuntimeFailure when the pod asks for a runtime, or something of it, that this node does not have."""
+        require_engine_abilities(pod)
         await require_runtime_handler(pod, self._objects)
 
     def tell(self, pod: Object, container: Object, type_: str, reason: str, message: str) -> None:
@@ -115,8 +117,9 @@ class ContainerStarter:
         volumes: Mapping[str, VolumePath],
         image: ImageRecord,
     ) -> str:
-        lookups = await self._lookups(pod, step.container)
-        variables = environment(pod, step.container, lookups, Addresses(self._ip(pod, sandbox), self._node.ip))
+        lookups = await self._lookups(pod, step.container, volumes)
+        addresses = Addresses(self._ip(pod, sandbox), self._node.ip)
+        variables = await asyncio.to_thread(environment, pod, step.container, lookups, addresses)
         mounts = await asyncio.to_thread(self._mounts, pod, step, volumes, variables, sandbox)
         spec = container_spec(
             pod,
@@ -126,11 +129,12 @@ class ContainerStarter:
             image=image,
             variables=variables,
             mounts=mounts,
+            devices=container_devices(step.container, volumes),
             observed=observed,
         )
         return await self._runtime.create_container(spec, sandbox, image)
 
-    async def _lookups(self, pod: Object, container: Object) -> Lookups:
+    async def _lookups(self, pod: Object, container: Object, volumes: Mapping[str, VolumePath]) -> Lookups:
         config_maps, secrets = references(container)
         namespace, uid = podspec.ref_of(pod).namespace, podspec.ref_of(pod).uid
 
@@ -143,6 +147,7 @@ class ContainerStarter:
             await all_of(SECRETS, secrets),
             await self._services.list(),
             self.allocatable,
+            {name: Path(volume.path) for name, volume in volumes.items()},
         )
 
     async def _pull_secrets(self, pod: Object) -> list[Object]:

@@ -106,6 +106,11 @@ def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, 
         **resource_config(spec.resources),
         **security_config(spec.security),
     }
+    if spec.devices:
+        host["Devices"] = [
+            {"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": "rm" if d.read_only else "rwm"}
+            for d in spec.devices
+        ]
     if spec.resources.oom_score_adj:
         host["OomScoreAdj"] = spec.resources.oom_score_adj
     if spec.host_pid:
@@ -165,6 +170,7 @@ def security_config(security: Security) -> Json:
         options.append(f"seccomp={security.seccomp}")
     if security.apparmor:
         options.append(f"apparmor={security.apparmor}")
+    options += [f"label={part}" for part in security.selinux]
     host: Json = {"SecurityOpt": options}
     if security.privileged:
         host["Privileged"] = True

@@ -66,7 +66,8 @@ class Resources:
 @dataclass(frozen=True, slots=True)
 class Security:
     """What a container may do. ``user`` is ``uid[:gid]`` or empty for the image's; ``seccomp`` is ``unconfined``,
-    empty for the runtime's default, or a profile's JSON; ``apparmor`` likewise a profile's name."""
+    empty for the runtime's default, or a profile's JSON; ``apparmor`` likewise a profile's name; ``selinux`` are
+    ``part:value`` pairs."""
 
     user: str = ""
     groups: tuple[int, ...] = ()
@@ -77,6 +78,7 @@ class Security:
     cap_drop: tuple[str, ...] = ()
     seccomp: str = "unconfined"
     apparmor: str = ""
+    selinux: tuple[str, ...] = ()
     unmasked_proc: bool = False
 
 
@@ -105,8 +107,11 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class Device:
+    """A block device of the host's at a path in the container."""
+
     source: str
     target: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ class ContainerSpec:
     mounts: tuple[Mount, ...]
     resources: Resources
     security: Security
+    devices: tuple[Device, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     stdin: bool = False
     stdin_once: bool = False

@@ -18,6 +18,10 @@ class VolumeError(Exception):
     """A volume that cannot be set up now; the message goes into a FailedMount event."""
 
 
+class UnprocessedVolume(VolumeError):
+    """Nothing is known yet of what is to be mounted: no claim, no binding, no such kind of volume."""
+
+
 class Objects(Protocol):
     """API objects that pods name."""
 

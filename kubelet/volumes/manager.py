@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from kubelet.containers.build import VolumePath
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import Runtime
 from kubelet.volumes.atomic import write_payload
-from kubelet.volumes.base import Context, Objects, PayloadSource, Source, Tokens, VolumeError
+from kubelet.volumes.base import Context, Objects, PayloadSource, Source, Tokens, UnprocessedVolume, VolumeError
 from kubelet.volumes.claim import ClaimSource, EphemeralSource, NfsSource
 from kubelet.volumes.configmap import ConfigMapSource
 from kubelet.volumes.downward import DownwardSource
@@ -22,6 +22,7 @@ from kubelet.volumes.image import ImageSource
 from kubelet.volumes.mounts import is_mounted, mount_tmpfs, remove_tree
 from kubelet.volumes.projected import ProjectedSource
 from kubelet.volumes.secret import SecretSource
+from kubelet.volumes.unsupported import refusal
 from kubeling.api.meta import Object
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,19 @@ _FOLDERS = {"emptyDir": "kubernetes.io~empty-dir", "nfs": "kubernetes.io~nfs", "
 class FailedVolume(VolumeError):
     """A volume of a pod failed; the text is that of the FailedMount event."""
 
-    def __init__(self, volume: str, why: str) -> None:
-        super().__init__(f'MountVolume.SetUp failed for volume "{volume}" : {why}')
+    def __init__(self, volume: str, why: VolumeError | OSError) -> None:
+        if isinstance(why, UnprocessedVolume):
+            super().__init__(unmounted_message([volume], str(why), unprocessed=[volume]))
+        else:
+            super().__init__(f'MountVolume.SetUp failed for volume "{volume}" : {why}')
+
+
+def unmounted_message(volumes: Sequence[str], why: str, *, unprocessed: Sequence[str] = ()) -> str:
+    """As upstream's kubelet tells that it waits for volumes."""
+    return (
+        f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(volumes)}], unattached volumes=[], "
+        f"failed to process volumes=[{' '.join(unprocessed)}]: {why}"
+    )
 
 
 class VolumeManager:
@@ -94,12 +106,12 @@ class VolumeManager:
                 await asyncio.to_thread(write_payload, context.folder, payload, context.fs_group)
                 return VolumePath(str(context.folder))
             if kind not in SOURCES:
-                raise VolumeError("no volume plugin matched")
+                raise refusal(kind, source, volume["name"])
             return await SOURCES[kind].set_up(
                 self._context(pod, volume, _FOLDERS.get(kind, f"kubernetes.io~{kind}")), source
             )
         except (VolumeError, OSError) as err:
-            raise FailedVolume(volume["name"], str(err)) from err
+            raise FailedVolume(volume["name"], err) from err
 
     async def tear_down(self, uid: str) -> None:
         """Unmounts and removes all of the pod's folder. Raises OSError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from kubelet.containers.env import ConfigError
+from kubelet.containers.failure import ConfigError
 from kubelet.runtime.protocol import Mount
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from kubelet.containers.build import NodeFacts, VolumePath, container_mounts, container_spec, sandbox_spec
 from kubelet.containers.downward import Addresses
-from kubelet.containers.env import ConfigError, Lookups, environment, references, service_environment
+from kubelet.containers.env import Lookups, environment, references, service_environment
 from kubelet.containers.expand import expand
+from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import Resolver, container_hostname, hosts_file, pod_resolver
 from kubelet.containers.resources import container_resources, cpu_quota, cpu_shares
 from kubelet.containers.security import container_security

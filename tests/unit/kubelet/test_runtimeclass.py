@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubelet.containers.build import VolumePath, container_mounts
-from kubelet.containers.env import ConfigError
+from kubelet.containers.failure import ConfigError
 from kubelet.pods.runtimeclass import require_runtime_handler
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.volumes.base import VolumeError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.containers.env import ConfigError
+from kubelet.containers.failure import ConfigError
 from kubelet.runtime.protocol import Mount
 from kubelet.runtime.simulated import SimulatedRuntime
 from kubelet.volumes.atomic import write_payload
@@ -89,10 +89,30 @@ async def test_config_map_volume(tmp_path: Path) -> None:
             {"configMap": {"name": "cm", "items": [{"key": "no", "path": "x"}]}},
             'MountVolume.SetUp failed for volume "v" : configmap references non-existent configmap key: no',
         ),
-        ({"cephfs": {}}, 'MountVolume.SetUp failed for volume "v" : no volume plugin matched'),
+        (
+            {"cephfs": {}},
+            "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: "
+            'failed to get Plugin from volumeSpec for volume "v" err=no volume plugin matched',
+        ),
+        (
+            {"csi": {"driver": "disk.example.com"}},
+            'MountVolume.SetUp failed for volume "v" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+            "driver name disk.example.com not found in the list of registered CSI drivers",
+        ),
+        (
+            {"gcePersistentDisk": {"pdName": "d"}},
+            'MountVolume.SetUp failed for volume "v" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+            "driver name pd.csi.storage.gke.io not found in the list of registered CSI drivers",
+        ),
         (
             {"persistentVolumeClaim": {"claimName": "pending"}},
-            'MountVolume.SetUp failed for volume "v" : PVC ns/pending is not bound',
+            "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: "
+            "error processing PVC ns/pending: PVC is not bound",
+        ),
+        (
+            {"persistentVolumeClaim": {"claimName": "gone"}},
+            "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: "
+            'error processing PVC ns/gone: failed to fetch PVC from API server: persistentvolumeclaims "gone" not found',
         ),
     ],
 )

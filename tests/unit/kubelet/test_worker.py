@@ -144,13 +144,14 @@ async def test_a_crash_loop_backs_off(world: World) -> None:
 
 
 async def test_a_refused_pod_fails(world: World) -> None:
-    world.refusal = ("OutOfcpu", "Pod was rejected: no room")
+    world.refusal = ("OutOfcpu", "no room")
     world.pods.put(pod())
     await world.until(lambda: world.phase() == "Failed")
     assert (world.statuses["u1"]["reason"], world.statuses["u1"]["message"]) == (
         "OutOfcpu",
         "Pod was rejected: no room",
     )
+    assert ("OutOfcpu", "no room") in world.events.told
     assert await world.runtime.pods() == {}
 
 
