@@ -29,7 +29,7 @@ class Hub:
         self.storage = storage
         self.revision = 0
         """Every change up to this one has been taken in."""
-        self._kinds: dict[str, KindCache] = {}
+        self._kinds: dict[str, tuple[KindCache, ...]] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._started: asyncio.Future[None] | None = None
@@ -42,13 +42,20 @@ class Hub:
         self.revision = await self.storage.revision()
 
     def add(self, cache: KindCache) -> None:
-        """Changes for the kind are kept from now on; ``sync`` loads what is there."""
-        self._kinds[cache.prefix] = cache
+        """Changes for the kind are kept from now on; ``sync`` loads what is there. A cache that is to replace another
+        takes the same changes beside it until the other is removed."""
+        self._kinds[cache.prefix] = (*self._kinds.get(cache.prefix, ()), cache)
 
     def remove(self, cache: KindCache) -> None:
-        if self._kinds.get(cache.prefix) is cache:
+        caches = self._kinds.get(cache.prefix, ())
+        if not any(c is cache for c in caches):
+            return
+        left = tuple(c for c in caches if c is not cache)
+        if left:
+            self._kinds[cache.prefix] = left
+        else:
             del self._kinds[cache.prefix]
-            cache.unload()
+        cache.unload()
 
     async def sync(self, cache: KindCache) -> None:
         """Loads the kind from the store."""
@@ -56,7 +63,10 @@ class Hub:
         cache.load(page.items, page.revision)
 
     async def sync_all(self) -> None:
-        await asyncio.gather(*(self.sync(cache) for cache in self._kinds.values() if not cache.synced))
+        await asyncio.gather(*(self.sync(cache) for cache in self._caches() if not cache.synced))
+
+    def _caches(self) -> list[KindCache]:
+        return [cache for caches in self._kinds.values() for cache in caches]
 
     async def run(self) -> None:
         """Follows the store for ever: resumes after a lost connection, loads again after compaction."""
@@ -74,7 +84,7 @@ class Hub:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _reload(self) -> None:
-        for cache in self._kinds.values():
+        for cache in self._caches():
             cache.unload()
         while True:
             try:
@@ -90,15 +100,12 @@ class Hub:
         parts = change.key.split("/", 4)
         if len(parts) < 4 or parts[1] != "registry":
             return
-        cache = self._kinds.get(f"/registry/{parts[2]}/{parts[3]}/")
-        if cache is None:  # an empty cache is false
-            cache = self._kinds.get(f"/registry/{parts[2]}/")
-        if cache is None:
-            return
-        try:
-            cache.apply(change)
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
-            log.error("skipping %s at revision %d: not an object of ours: %r", change.key, change.revision, err)
+        caches = self._kinds.get(f"/registry/{parts[2]}/{parts[3]}/") or self._kinds.get(f"/registry/{parts[2]}/", ())
+        for cache in caches:
+            try:
+                cache.apply(change)
+            except (ValueError, KeyError, TypeError, AttributeError) as err:
+                log.error("skipping %s at revision %d: not an object of ours: %r", change.key, change.revision, err)
 
     def _advance(self, revision: int) -> None:
         self.revision = revision

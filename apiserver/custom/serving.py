@@ -77,28 +77,29 @@ class CustomResources(StatusLoop):
         origin = _origin(definition)
         present = self._serving.get(name)
         if present is None or present.origin != origin:
-            if present is not None:
-                self._withdraw(name)
             try:
-                await self._take_in(name, definition, origin)
+                kind, versions = kind_of(definition, self._schemas.builtin.definitions)
             except (ValueError, KeyError, TypeError, AttributeError) as err:
                 log.error("cannot serve %s: %r", name, err)
                 return
+            await self._server.register_now(kind, present.kind if present is not None else None)
+            self._forget(present)
+            for version in versions:
+                self._schemas.add(_gvk(kind, version), version.schema, version.openapi)
+            self._serving[name] = _Serving(kind, versions, origin)
         if is_deleting(definition):
             self._server.terminate(self._serving[name].kind)
 
-    async def _take_in(self, name: str, definition: Object, origin: bytes) -> None:
-        kind, versions = kind_of(definition, self._schemas.builtin.definitions)
-        for version in versions:
-            self._schemas.add(_gvk(kind, version), version.schema, version.openapi)
-        await self._server.register_now(kind)
-        self._serving[name] = _Serving(kind, versions, origin)
+    def _forget(self, serving: _Serving | None) -> None:
+        if serving is None:
+            return
+        for version in serving.versions:
+            self._schemas.remove(_gvk(serving.kind, version))
 
     def _withdraw(self, name: str) -> None:
         serving = self._serving.pop(name)
         self._server.unregister(serving.kind)
-        for version in serving.versions:
-            self._schemas.remove(_gvk(serving.kind, version))
+        self._forget(serving)
 
     # deletion
 

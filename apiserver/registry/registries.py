@@ -55,11 +55,17 @@ class ServerRegistries:
         self.catalog.add(_shown(kind, versions))
         return versions
 
-    async def register_now(self, kind: Kind) -> None:
-        """Starts to serve a kind while the server runs: nobody sees it before its objects are there."""
+    async def register_now(self, kind: Kind, instead_of: Kind | None = None) -> None:
+        """Starts to serve a kind while the server runs: nobody sees it before its objects are there.
+
+        ``instead_of`` is served until that moment; then its watches end.
+        """
         cache = KindCache(kind.storage_prefix, _form(kind))
         self.hub.add(cache)
         await self.hub.sync(cache)
+        await self.hub.wait_for(cache.revision)
+        if instead_of is not None:
+            self.unregister(instead_of)
         versions = self._take_in(kind, cache)
         self.catalog.add(_shown(kind, versions))
 

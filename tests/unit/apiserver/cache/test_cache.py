@@ -191,3 +191,25 @@ async def test_a_kind_that_is_added_later_misses_nothing() -> None:
     assert cache.get("ns/a") is not None
     hub.remove(cache)
     running.cancel()
+
+
+async def test_a_cache_takes_changes_beside_the_one_it_replaces() -> None:
+    storage = MemoryStorage()
+    hub = Hub(storage)
+    old = KindCache("/registry/things/", FORM)
+    await hub.start()
+    following = asyncio.ensure_future(hub.run())
+    hub.add(old)
+    await hub.sync(old)
+    await storage.put("/registry/things/ns/a", encode(thing("a")), 0)
+    new = KindCache("/registry/things/", FORM)
+    hub.add(new)
+    await hub.sync(new)
+    watcher = old.watch("")
+    await hub.wait_for(await storage.put("/registry/things/ns/b", encode(thing("b")), 0))
+    assert [[e.name for e in cache.scan()] for cache in (old, new)] == [["a", "b"], ["a", "b"]]
+    hub.remove(old)
+    assert watcher.closed
+    await hub.wait_for(await storage.put("/registry/things/ns/c", encode(thing("c")), 0))
+    assert [e.name for e in new.scan()] == ["a", "b", "c"] and not old.synced
+    following.cancel()
