@@ -32,6 +32,8 @@ class Options(BaseModel):
     requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)
     requestheader_group_headers: tuple[str, ...] = ("x-remote-group",)
     requestheader_extra_headers_prefix: tuple[str, ...] = ("x-remote-extra-",)
+    proxy_client_cert_file: Path | None = None
+    proxy_client_key_file: Path | None = None
     token_auth_file: Path | None = None
     anonymous_auth: bool = True
     enable_bootstrap_token_auth: bool = False
@@ -93,7 +95,7 @@ class Options(BaseModel):
 
 _SECONDS = ("request_timeout", "etcd_compaction_interval", "event_ttl")
 _NO_EFFECT = (
-    "--profiling", "--enable-aggregator-routing", "--storage-backend", "--proxy-client-cert-file", "--proxy-client-key-file",
+    "--profiling", "--enable-aggregator-routing", "--storage-backend",
     "--watch-cache", "--default-watch-cache-size", "--feature-gates",
     "--runtime-config", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
     "--endpoint-reconciler-type", "--apiserver-count", "--goaway-chance", "--tls-cipher-suites", "--tls-min-version",

@@ -19,6 +19,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from apiserver.aggregator.availability import Availability
+from apiserver.aggregator.table import Aggregator
 from apiserver.allocators.addresses import ClusterIPs
 from apiserver.allocators.ports import NodePorts
 from apiserver.allocators.ranges import parse_ports
@@ -95,6 +97,7 @@ class Server:
             *(metrics_api.KINDS if options.enable_metrics_api else ()),
         ):
             self.registries.register(with_connections(replace(kind, ttl=options.event_ttl) if kind.ttl else kind))
+        self.aggregator = Aggregator(self.registries, options.proxy_client_cert_file, options.proxy_client_key_file)
         self._custom = CustomResources(self.registries, self.schemas)
         self._connector = self._kubelets()
         self._scraper = Scraper(self.registries, self._connector)
@@ -148,8 +151,8 @@ class Server:
                 self.flow_control, self.audit,
             )
         )  # fmt: skip
-        discovery = Discovery(self.catalog, f"{options.address}:{port}")
-        outer = Outer(discovery, health, metrics, version, self._others(port))
+        discovery = Discovery(self.catalog, f"{options.address}:{port}", self.aggregator)
+        outer = Outer(discovery, health, metrics, version, self._others(port), self.aggregator)
         return build_app(parts, outer, self._limits(), self.audit, options.request_timeout)
 
     def _limits(self) -> Step:
@@ -215,6 +218,7 @@ class Server:
         )
         await Bootstrap(self.registries, settings).run()
         await self.registries.wait_synced()
+        self.aggregator.follow()
         self._ready = True
         gc.freeze()  # what is there now stays: no need to look at it in every collection
         await self._publish(port)
@@ -223,6 +227,7 @@ class Server:
             self._spawn(self.flow_control.run())
         self._spawn(DeclaredStatus(self.registries).run())
         self._spawn(AddressRepair(self.registries).run())
+        self._spawn(Availability(self.registries, self.aggregator).run())
         self._spawn(self._custom.run())
         if options.enable_metrics_api:
             self._spawn(self._scraper.run())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from apiserver.discovery.groups import group_rank, version_rank
 from apiserver.registry.registries import stored
@@ -47,7 +47,7 @@ def group_document(group: str, versions: Iterable[str], *, typed: bool) -> Objec
     return {**head, "name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
-def group_list(groups: dict[str, dict[str, list[Served]]]) -> Object:
+def group_list(groups: Mapping[str, Iterable[str]]) -> Object:
     """``/apis``."""
     listed = [group_document(name, versions, typed=False) for name, versions in groups.items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
@@ -103,9 +103,11 @@ def _subresource(served: Served, subresource: Subresource) -> Object:
     return {**entry, "kind": subresource.kind or resource.kind, "verbs": list(subresource.verbs)}
 
 
-def aggregated(groups: dict[str, dict[str, list[Served]]]) -> Object:
-    """All resources of all groups in one document."""
-    items = [
+def aggregated(
+    groups: dict[str, dict[str, list[Served]]], others: Mapping[str, Mapping[str, Object]] | None = None
+) -> Object:
+    """All resources of all groups in one document; ``others``: groups, versions and entries of other servers."""
+    items: list[Object] = [
         {
             "metadata": {"name": group} if group else {},
             "versions": [
@@ -115,6 +117,14 @@ def aggregated(groups: dict[str, dict[str, list[Served]]]) -> Object:
         }
         for group, versions in groups.items()
     ]
+    known = {item["metadata"].get("name", ""): item for item in items}
+    for group, versions in (others or {}).items():
+        item = known.get(group)
+        if item is None:
+            items.append({"metadata": {"name": group}, "versions": list(versions.values())})
+        else:  # theirs stand in for ours of the same version
+            kept = [v for v in item["versions"] if v["version"] not in versions]
+            item["versions"] = [*kept, *versions.values()]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": AGGREGATED_VERSION, "metadata": {}, "items": items}
 
 

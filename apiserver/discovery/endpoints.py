@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Protocol
 
 import orjson
 
@@ -18,19 +19,30 @@ from kubeling.api.meta import Object
 AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
-class Discovery:
-    """``address`` is the server's own, as ``/api`` names it."""
+class Others(Protocol):
+    """Groups of other servers; ``generation`` changes with them."""
 
-    def __init__(self, catalog: Catalog, address: str) -> None:
+    generation: int
+
+    def groups(self) -> dict[str, dict[str, Object]]:
+        """Group to version to its entry in aggregated discovery."""
+
+
+class Discovery:
+    """``address`` is the server's own, as ``/api`` names it; ``others`` the groups that other servers stand behind."""
+
+    def __init__(self, catalog: Catalog, address: str, others: Others | None = None) -> None:
         self._catalog = catalog
         self._address = address
-        self._generation = -1
+        self._others = others
+        self._generation = (-1, -1)
         self._groups: dict[str, dict[str, list[Served]]] = {}
         self._aggregated: dict[str, tuple[bytes, str]] = {}
 
     def _refresh(self) -> dict[str, dict[str, list[Served]]]:
-        if self._generation != self._catalog.generation:
-            self._generation = self._catalog.generation
+        generation = self._catalog.generation, self._others.generation if self._others else 0
+        if self._generation != generation:
+            self._generation = generation
             self._groups = documents.groups_of(self._catalog.all())
             self._aggregated = {}
         return self._groups
@@ -59,18 +71,27 @@ class Discovery:
             case ["api", version] if version in groups.get("", {}):
                 return lambda: documents.resource_list(version, groups[""][version])
             case ["apis"]:
-                return lambda: documents.group_list(groups)
-            case ["apis", group] if group and group in groups:
-                return lambda: documents.group_document(group, groups[group], typed=True)
+                return lambda: documents.group_list(self._versions())
+            case ["apis", group] if group and group in self._versions():
+                return lambda: documents.group_document(group, self._versions()[group], typed=True)
             case ["apis", group, version] if group and version in groups.get(group, {}):
                 return lambda: documents.resource_list(f"{group}/{version}", groups[group][version])
         return None
+
+    def _versions(self) -> dict[str, list[str]]:
+        """Every group's versions, other servers' too."""
+        found = {group: list(versions) for group, versions in self._groups.items()}
+        for group, versions in (self._others.groups() if self._others else {}).items():
+            known = found.setdefault(group, [])
+            known += [v for v in versions if v not in known]
+        return found
 
     def _aggregated_response(self, root: str, request: Request) -> Response:
         found = self._aggregated.get(root)
         if found is None:
             chosen = {g: v for g, v in self._groups.items() if bool(g) == (root == "apis")}
-            body = orjson.dumps(documents.aggregated(chosen), option=orjson.OPT_APPEND_NEWLINE)
+            others = self._others.groups() if self._others and root == "apis" else {}
+            body = orjson.dumps(documents.aggregated(chosen, others), option=orjson.OPT_APPEND_NEWLINE)
             found = self._aggregated[root] = (body, hashlib.sha512(body).hexdigest().upper())
         body, tag = found
         headers = [

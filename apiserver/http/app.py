@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from apiserver.aggregator.table import Aggregator
 from apiserver.discovery.endpoints import Discovery
 from apiserver.http import steps
 from apiserver.http.endpoints.base import Parts
@@ -37,6 +38,7 @@ class Outer:
     metrics: Metrics
     version: Object
     others: dict[str, Endpoint] = field(default_factory=dict)
+    aggregator: Aggregator | None = None
 
 
 def chain(
@@ -99,6 +101,9 @@ class Chain:
                 audit.finished(request, response)
 
     async def _dispatch(self, request: Request) -> Response:
+        aggregator = self._outer.aggregator
+        if aggregator is not None and (elsewhere := aggregator.find(request)) is not None:
+            return await aggregator.serve(elsewhere, request)
         if request.info.is_resource:
             return await serve_resource(self._parts, request)
         first = request.path.split("/", 2)[1]

@@ -30,16 +30,38 @@ CONNECT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where to: ``https`` with a context, plain HTTP without one."""
+    """Where to: ``https`` with a context, plain HTTP without one. ``name``: of its certificate, where that is not the host."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None
+    name: str = ""
 
     @property
     def base(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """For httpx."""
+        return {"sni_hostname": self.name} if self.name and self.tls else {}
+
+    async def get_json(self, path: str, seconds: float) -> Any:
+        """What a GET is answered with. Raises OSError when it fails, ValueError for an answer that is no JSON."""
+        import httpx
+
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                httpx.AsyncClient(verify=self.tls or False, timeout=seconds, trust_env=False) as client,
+            ):
+                answer = await client.get(self.base + path, extensions=self.extensions)
+        except httpx.HTTPError as err:
+            raise OSError(str(err)) from err
+        if answer.status_code >= 300:
+            raise OSError(f"bad status from {self.base}{path}: {answer.status_code}")
+        return answer.json()
 
 
 def wants_upgrade(scope: Scope) -> bool:
@@ -110,7 +132,9 @@ async def _exchange(
     headers = [(n, v) for n, v in _passed_on(scope) if n not in _HOP_BY_HOP]
     timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
     async with httpx.AsyncClient(verify=backend.tls or False, timeout=timeout, trust_env=False) as client:
-        request = client.build_request(scope["method"], backend.base + target, headers=headers, content=body)
+        request = client.build_request(
+            scope["method"], backend.base + target, headers=headers, content=body, extensions=backend.extensions
+        )
         try:
             response = await client.send(request, stream=True)
             try:
@@ -165,7 +189,10 @@ async def _tunnel(backend: Backend, target: str, scope: Scope, send: Send) -> No
     """
     async with asyncio.timeout(CONNECT_SECONDS):
         reader, writer = await asyncio.open_connection(
-            backend.host, backend.port, ssl=backend.tls, server_hostname=backend.host if backend.tls else None
+            backend.host,
+            backend.port,
+            ssl=backend.tls,
+            server_hostname=(backend.name or backend.host) if backend.tls else None,
         )
     http = h11.Connection(h11.CLIENT)
     try:

@@ -46,6 +46,7 @@ class Manager:
     def __init__(self, kubeconfig: Path, directory: Path, lease: Sequence[str] = FAST_LEASE) -> None:
         self._arguments = [sys.executable, "-m", "controllers", f"--kubeconfig={kubeconfig}", *lease]
         self._arguments.append(f"--root-ca-file={kubeconfig}")
+        self._arguments.append("--horizontal-pod-autoscaler-sync-period=1s")
         self._arguments += ["--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16"]
         self._arguments += ["--use-service-account-credentials", "--controllers=*,bootstrapsigner,tokencleaner"]
         self._directory = directory
