@@ -39,7 +39,7 @@ class Process:
     popen: subprocess.Popen[bytes]
     log: Path
 
-    def stop(self, sig: int = signal.SIGTERM, timeout: float = 10) -> int:
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 60) -> int:
         """The exit status."""
         if self.popen.poll() is None:
             self.popen.send_signal(sig)

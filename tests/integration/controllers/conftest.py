@@ -65,6 +65,9 @@ class Manager:
         """True when the running process has logged the text."""
         return self.process is not None and text in self.process.log.read_text()
 
+    def log_end(self) -> str:
+        return self.process.log.read_text()[-3000:] if self.process is not None else ""
+
     def stop(self) -> int:
         return self.process.stop() if self.process is not None else 0
 
@@ -88,7 +91,7 @@ def manager(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory):  # type
     made = Manager(kubeconfig, tmp_path_factory.mktemp("controllers"))
     made.start()
     yield made
-    assert made.stop() in (0, -signal.SIGTERM)  # the latter when it had only just been started
+    assert made.stop() in (0, -signal.SIGTERM), made.log_end()  # the latter when it had only just been started
 
 
 @pytest.fixture
