@@ -19,6 +19,8 @@ class Subresource:
     kind: str = ""
     group: str = ""
     version: str = ""
+    older: tuple[str, ...] = ()
+    """Further versions of the group in which a body may come, where the server has schemas of them."""
 
 
 STATUS = Subresource("status")

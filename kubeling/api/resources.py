@@ -53,7 +53,7 @@ PODS = Resource(
         Subresource("attach", _CONNECT, kind="PodAttachOptions"),
         Subresource("binding", _CREATE, kind="Binding"),
         Subresource("ephemeralcontainers"),
-        Subresource("eviction", _CREATE, kind="Eviction", group="policy", version="v1"),
+        Subresource("eviction", _CREATE, kind="Eviction", group="policy", version="v1", older=("v1beta1",)),
         Subresource("exec", _CONNECT, kind="PodExecOptions"),
         Subresource("log", ("get",)),
         Subresource("portforward", _CONNECT, kind="PodPortForwardOptions"),

@@ -30,20 +30,28 @@ def target_of(call: Call) -> GVK:
     return GVK(resource.group, resource.version, subresource.kind)
 
 
+def older_of(call: Call, target: GVK) -> tuple[GVK, ...]:
+    """The target in the older versions in which its body may come."""
+    subresource = call.served.subresource(call.request.info.subresource)
+    older = subresource.older if subresource is not None else ()
+    found = (GVK(target.group, version, target.kind) for version in older)
+    return tuple(gvk for gvk in found if call.parts.schemas.has(*gvk))
+
+
 async def act(call: Call, handler: Handler) -> Response:
     """Reads the body, asks admission, hands over."""
     request, parts = call.request, call.parts
     connects = request.info.subresource in _CONNECTS
+    target = target_of(call)
     given = WriteParameters()
     body: Object | None = None
     if request.method in ("POST", "PUT") and not connects:
         given = parameters(call, "CreateOptions")
-        body = await read_object(call, target_of(call), given.validation)
+        body = await read_object(call, target, given.validation, older_of(call, target))
         if not call.request.info.subresource:
             call.served.strategy.default(body)
         log_request(request.audit, body)
     write = write_for(call, "CreateOptions", given)
-    target = target_of(call)
     write.kind = (target.group, target.version, target.kind)
 
     async def admit(attributes: AdmissionAttributes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +33,7 @@ from kubeling.api.meta import Object
 from kubeling.api.protobuf import ProtobufError, decode_object
 from kubeling.api.resource import Resource
 from kubeling.api.schema.body import GVK, Registered, decode_body
+from kubeling.api.schema.yamltext import parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +167,26 @@ async def read_body(call: Call, kind: str) -> tuple[bytes, bool]:
     return body, media_type == YAML_TYPE
 
 
-async def read_object(call: Call, expected: GVK, validation: str) -> Object:
-    """The body as an object of the endpoint's kind. Raises 400, 413, 415."""
+async def read_object(call: Call, expected: GVK, validation: str, older: Sequence[GVK] = ()) -> Object:
+    """The body as an object of the endpoint's kind, or of an ``older`` version of it. Raises 400, 413, 415."""
     body, yaml = await read_body(call, expected.kind)
     schemas = call.parts.schemas
+    for gvk in older:
+        if gvk.api_version.encode() in body and _says(body, yaml, gvk):
+            expected = gvk
     decoded = decode_body(body, expected, schemas.of(*expected), schemas, yaml=yaml, field_validation=validation)
     call.request.warnings += decoded.warnings
     decoded.obj.setdefault("metadata", {})
     return decoded.obj
+
+
+def _says(body: bytes, yaml: bool, gvk: GVK) -> bool:
+    """Whether a body names that version; what cannot be read names none."""
+    try:
+        read = parse_yaml(body)[0] if yaml else orjson.loads(body)
+    except (ValueError, errors.StatusError):
+        return False
+    return isinstance(read, dict) and read.get("apiVersion") == gvk.api_version
 
 
 def parameters(call: Call, kind: str, *, apply: bool = False) -> WriteParameters:

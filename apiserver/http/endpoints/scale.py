@@ -24,7 +24,6 @@ from kubeling.api.meta import Object
 from kubeling.api.patch import PatchKind, patch_object
 from kubeling.api.schema.body import GVK
 
-TARGET = GVK("autoscaling", "v1", "Scale")
 _APPLY = PatchKind.APPLY.value
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
@@ -64,7 +63,14 @@ def selector_text(selector: Any) -> str:
     return ",".join(terms)
 
 
-def scale_of(obj: Object, scale: Scale) -> Object:
+def target_of(call: Call) -> GVK:
+    """The version of Scale that the served version of the kind has."""
+    subresource = call.served.subresource("scale")
+    assert subresource is not None  # the endpoint exists for kinds with a scale alone
+    return GVK(subresource.group, subresource.version, "Scale")
+
+
+def scale_of(obj: Object, scale: Scale, target: GVK) -> Object:
     """The Scale of an object."""
     spec: Object = {}
     replicas = _at(obj, scale.spec_replicas)
@@ -72,10 +78,19 @@ def scale_of(obj: Object, scale: Scale) -> Object:
         spec["replicas"] = replicas
     status: Object = {"replicas": _at(obj, scale.status_replicas) or 0}
     selector = selector_text(_at(obj, scale.selector))
-    if selector:
+    if selector and target.group == "autoscaling":
         status["selector"] = selector
+    elif selector:
+        status |= _old_selectors(_at(obj, scale.selector), selector)
     metadata = {k: obj["metadata"][k] for k in _METADATA if k in obj["metadata"]}
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
+    return {"kind": "Scale", "apiVersion": target.api_version, "metadata": metadata, "spec": spec, "status": status}
+
+
+def _old_selectors(selector: Any, text: str) -> Object:
+    """Before autoscaling/v1: the text under another name, and a map where it can be one."""
+    if not isinstance(selector, dict) or selector.get("matchExpressions"):
+        return {"targetSelector": text}
+    return {"selector": dict(selector.get("matchLabels") or {}), "targetSelector": text}
 
 
 def _declared(call: Call) -> Scale:
@@ -87,12 +102,14 @@ async def get_scale(call: Call) -> Response:
     version = parse_version(first(call.request.query, "resourceVersion"))
     objects = call.stored.objects
     entry = await get(objects, call.namespace, call.request.info.name, version)
-    return answer(call, scale_of(entry.decode(objects.cache.form), _declared(call)), printer=SCALE_PRINTER)
+    return answer(
+        call, scale_of(entry.decode(objects.cache.form), _declared(call), target_of(call)), printer=SCALE_PRINTER
+    )
 
 
 async def update_scale(call: Call) -> Response:
     given = parameters(call, "UpdateOptions")
-    wanted = await read_object(call, TARGET, given.validation)
+    wanted = await read_object(call, target_of(call), given.validation)
     check_name(wanted, call.request.info.name)
     log_request(call.request.audit, wanted)
     return await _write(call, "UpdateOptions", lambda live, manager, write: _tracked(live, wanted, manager, write))
@@ -102,12 +119,13 @@ async def patch_scale(call: Call) -> Response:
     kind = patch_kind(call)
     given = parameters(call, "PatchOptions", apply=kind is PatchKind.APPLY)
     schemas = call.parts.schemas
-    schema = schemas.of(*TARGET)
+    target = target_of(call)
+    schema = schemas.of(*target)
     body = await call.request.body()
     log_patch(call.request, body)
 
     def patched(live: Object, manager: FieldManager, write: Write) -> Object:
-        new = patch_object(kind, body, live, TARGET, schema, schemas, field_validation=given.validation).obj
+        new = patch_object(kind, body, live, target, schema, schemas, field_validation=given.validation).obj
         return _tracked(live, new, manager, write)
 
     def applied(live: Object, manager: FieldManager, write: Write) -> Object:
@@ -130,31 +148,35 @@ async def _write(call: Call, options: str, wanted: Wanted) -> Response:
     scale, registry, name = _declared(call), call.stored, call.request.info.name
     api_version = call.served.resource.api_version
     write = write_for(call, options, parameters(call, options, apply=media_type_of(call.request) == _APPLY))
-    write.kind = (TARGET.group, TARGET.version, TARGET.kind)
-    manager = FieldManager(TARGET, call.parts.schemas.of(*TARGET))
+    target = target_of(call)
+    write.kind = (target.group, target.version, target.kind)
+    manager = FieldManager(target, call.parts.schemas.of(*target))
+    paths = {
+        r.api_version: scale.spec_replicas for r in (call.kind.resource, *(v.resource for v in call.kind.versions))
+    }
 
     def make(old: Object) -> Object:
         entries = old["metadata"].get("managedFields") or ()
-        ownership = ScaleOwnership(entries, api_version, {api_version: scale.spec_replicas})
-        live = scale_of(old, scale)
+        ownership = ScaleOwnership(entries, api_version, paths, target.api_version)
+        live = scale_of(old, scale, target)
         live["metadata"]["managedFields"] = ownership.to_scale()
         new_scale = wanted(live, manager, write)
         metadata = new_scale.get("metadata") or {}
         check_uid(registry.objects, metadata.get("uid") or "", old, call.namespace, name)
         new = copy_object(old)
-        _set(new, scale.spec_replicas, _replicas(new_scale, name))
+        _set(new, scale.spec_replicas, _replicas(new_scale, name, target))
         new["metadata"]["managedFields"] = ownership.to_parent(metadata.get("managedFields") or ())
         new["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or ""
         return new
 
     obj = await registry.update_object(write, call.namespace, name, make, call.kind.strategy, tracked=True)
-    return answer(call, scale_of(obj, scale), printer=SCALE_PRINTER)
+    return answer(call, scale_of(obj, scale, target), printer=SCALE_PRINTER)
 
 
-def _replicas(scale: Object, name: str) -> int:
+def _replicas(scale: Object, name: str, target: GVK) -> int:
     """Raises 422."""
     replicas: int = (scale.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         error = fields.invalid(Path("spec", "replicas"), replicas, "must be greater than or equal to 0")
-        raise errors.invalid(TARGET.group, TARGET.kind, name, [error])
+        raise errors.invalid(target.group, target.kind, name, [error])
     return replicas

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from apiserver.kinds.legacy import conversion as convert
 from apiserver.kinds.legacy import defaults
 from apiserver.kinds.legacy.defaults import LegacyStrategy
+from apiserver.kinds.legacy.rollback import roll_back
+from apiserver.registry.actions import Handler
 from apiserver.registry.kind import Conversion, Kind
-from kubeling.api.resource import Resource
+from kubeling.api.resource import SCALE, Resource, Subresource
 
 Key = tuple[str, str]
 """Group and kind as they are stored."""
@@ -25,21 +27,26 @@ class Old:
     removed: str
     defaults: tuple[defaults.Default, ...] = ()
     mapping: convert.Mapping = field(default=convert.SAME)
+    subresources: tuple[Subresource, ...] = ()
+    """Those that the stored version has not."""
 
 
 _EXTENSIONS = ("extensions", "v1beta1", "1.8", "1.16")
 _APPS_1 = ("apps", "v1beta1", "1.8", "1.16")
 _APPS_2 = ("apps", "v1beta2", "1.9", "1.16")
 _SELECTOR = defaults.selector_of_template
+_ROLLBACK = Subresource("rollback", ("create",), kind="DeploymentRollback")
+ACTIONS: Mapping[Key, Mapping[str, Handler]] = {("apps", "Deployment"): {"rollback": roll_back}}
+"""Handlers of the subresources that only old versions have."""
 
 OLD: Mapping[Key, tuple[Old, ...]] = {
     ("apps", "Deployment"): (
-        Old(*_EXTENSIONS, (_SELECTOR, defaults.extensions_deployment)),
-        Old(*_APPS_1, (_SELECTOR, defaults.apps_v1beta1_deployment)),
+        Old(*_EXTENSIONS, (_SELECTOR, defaults.extensions_deployment), convert.ROLLBACK, (_ROLLBACK,)),
+        Old(*_APPS_1, (_SELECTOR, defaults.apps_v1beta1_deployment), convert.ROLLBACK, (_ROLLBACK,)),
         Old(*_APPS_2),
     ),
     ("apps", "ReplicaSet"): (Old(*_EXTENSIONS, (_SELECTOR,)), Old(*_APPS_2)),
-    ("apps", "DaemonSet"): (Old(*_EXTENSIONS, (_SELECTOR, defaults.on_delete)), Old(*_APPS_2)),
+    ("apps", "DaemonSet"): (Old(*_EXTENSIONS, (_SELECTOR, defaults.on_delete), convert.GENERATION), Old(*_APPS_2)),
     ("apps", "StatefulSet"): (Old(*_APPS_1, (_SELECTOR, defaults.on_delete)), Old(*_APPS_2)),
     ("apps", "ControllerRevision"): (Old(*_APPS_1), Old(*_APPS_2)),
     ("batch", "CronJob"): (Old("batch", "v1beta1", "1.21", "1.25"),),
@@ -60,11 +67,18 @@ def with_legacy(kinds: Iterable[Kind]) -> tuple[Kind, ...]:
 
 def _extended(kind: Kind) -> Kind:
     old = OLD.get((kind.resource.group, kind.resource.kind), ())
-    return replace(kind, versions=(*kind.versions, *(_conversion(kind, o) for o in old))) if old else kind
+    if not old:
+        return kind
+    actions = {**kind.actions, **ACTIONS.get((kind.resource.group, kind.resource.kind), {})}
+    return replace(kind, versions=(*kind.versions, *(_conversion(kind, o) for o in old)), actions=actions)
 
 
 def _conversion(kind: Kind, old: Old) -> Conversion:
-    resource = replace(kind.resource, group=old.group, version=old.version)
+    scale = replace(SCALE, group=old.group, version=old.version)
+    subresources = [scale if s.name == SCALE.name else s for s in kind.resource.subresources]
+    resource = replace(
+        kind.resource, group=old.group, version=old.version, subresources=(*subresources, *old.subresources)
+    )
     return Conversion(
         resource,
         LegacyStrategy(kind.strategy, old.defaults),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kubeling.api.meta import Object
 
@@ -72,6 +73,44 @@ def _rule(rule: Object, backend: Convert) -> Object:
 INGRESS = Mapping(
     lambda obj: _ingress(obj, "backend", "defaultBackend", _backend_to_v1),
     lambda obj: _ingress(obj, "defaultBackend", "backend", _backend_to_v1beta1),
+)
+
+_ROLLBACK = "deprecated.deployment.rollback.to"
+_GENERATION = "deprecated.daemonset.template.generation"
+
+
+def _to_annotation(obj: Object, field: str, name: str, text: Callable[[Any], str]) -> Object:
+    """A field of the spec that the stored version keeps in an annotation."""
+    spec = obj.get("spec") or {}
+    if spec.get(field) is None:
+        return obj
+    metadata = obj.get("metadata") or {}
+    annotations = {**(metadata.get("annotations") or {}), name: text(spec[field])}
+    rest = {k: v for k, v in spec.items() if k != field}
+    return {**obj, "metadata": {**metadata, "annotations": annotations}, "spec": rest}
+
+
+def _from_annotation(obj: Object, field: str, name: str, value: Callable[[int], Any]) -> Object:
+    """The reverse; a text that is no number stays where it is."""
+    metadata = obj.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    text = annotations.get(name, "")
+    if not (text.isascii() and text.isdecimal()):
+        return obj
+    left = {k: v for k, v in annotations.items() if k != name}
+    metadata = {k: v for k, v in metadata.items() if k != "annotations"}
+    if left:
+        metadata["annotations"] = left
+    return {**obj, "metadata": metadata, "spec": {**(obj.get("spec") or {}), field: value(int(text))}}
+
+
+ROLLBACK = Mapping(
+    lambda obj: _to_annotation(obj, "rollbackTo", _ROLLBACK, lambda to: str(to.get("revision") or 0)),
+    lambda obj: _from_annotation(obj, "rollbackTo", _ROLLBACK, lambda n: {"revision": n} if n else {}),
+)
+GENERATION = Mapping(
+    lambda obj: _to_annotation(obj, "templateGeneration", _GENERATION, str),
+    lambda obj: _from_annotation(obj, "templateGeneration", _GENERATION, lambda n: n),
 )
 
 _EMPTY = "pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match"

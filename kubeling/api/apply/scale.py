@@ -8,7 +8,6 @@ from typing import Any
 from kubeling.api.apply.fieldset import FieldSet, difference, has, single
 from kubeling.api.apply.managed import Managed, Ownership, decode, encode
 
-SCALE_VERSION = "autoscaling/v1"
 _REPLICAS = ("f:spec", "f:replicas")
 
 Entries = list[dict[str, Any]]
@@ -18,10 +17,17 @@ class ScaleOwnership:
     """Translates ``managedFields`` between an object and its Scale.
 
     ``api_version`` is the parent's version the request names; ``paths`` says for each version where the parent holds the number
-    of replicas (``{"apps/v1": "spec.replicas"}``).
+    of replicas (``{"apps/v1": "spec.replicas"}``); ``scale_version`` is that of the Scale.
     """
 
-    def __init__(self, entries: Iterable[Mapping[str, Any]], api_version: str, paths: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        api_version: str,
+        paths: Mapping[str, str],
+        scale_version: str = "autoscaling/v1",
+    ) -> None:
+        self._scale_version = scale_version
         self._parent = decode(entries)
         self._api_version = api_version
         self._paths = {v: tuple(f"f:{name}" for name in p.split(".")) for v, p in paths.items()}
@@ -32,7 +38,7 @@ class ScaleOwnership:
         for who, owned in self._parent.owners.items():
             path = self._paths.get(owned.api_version)
             if path and has(owned.fields, path):
-                found.owners[who] = Ownership(SCALE_VERSION, single(*_REPLICAS), owned.time)
+                found.owners[who] = Ownership(self._scale_version, single(*_REPLICAS), owned.time)
         return encode(found)
 
     def to_parent(self, scale: Iterable[Mapping[str, Any]]) -> Entries:

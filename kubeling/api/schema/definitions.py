@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from kubeling.api.schema import facts
-from kubeling.api.schema.derived import Derivation
+from kubeling.api.schema.derived import Derivation, Stated
 from kubeling.api.schema.gotypes import GO_TYPES
 from kubeling.api.schema.model import ANY, Field, Presence, Shape, Type
 
@@ -88,7 +88,7 @@ def load(version: str) -> Mapping[str, Definition]:
 class Definitions:
     """The type trees of one minor of Kubernetes, each made at first use."""
 
-    def __init__(self, definitions: Mapping[str, Definition], derivations: Iterable[Derivation] = ()) -> None:
+    def __init__(self, definitions: Mapping[str, Definition], derivations: Iterable[Derivation | Stated] = ()) -> None:
         made = [entry for derivation in derivations for entry in derivation.made_from(definitions)]
         self.raw = {**definitions, **{name: definition for name, _, definition in made}}
         self._origins = {name: origin for name, origin, _ in made}

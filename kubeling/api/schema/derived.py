@@ -83,6 +83,26 @@ class Derivation:
         return made
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Definitions that have no successor to be made from; ``definitions`` by the names of their types in the package."""
+
+    target: str
+    group: str
+    definitions: Mapping[str, Definition]
+    kinds: tuple[str, ...] = ()
+
+    def made_from(self, raw: Mapping[str, Definition]) -> Iterator[tuple[str, str, Definition]]:
+        """As ``Derivation.made_from``; each is its own origin."""
+        version = self.target.rpartition(".")[2]
+        for kind, definition in self.definitions.items():
+            name = f"{_API}{self.target}.{kind}"
+            made: dict[str, Any] = {"type": ["object", "null"], **definition}
+            if kind in self.kinds:
+                made["x-kubernetes-group-version-kind"] = [{"group": self.group, "version": version, "kind": kind}]
+            yield name, name, made
+
+
 def _free(schema: Definition) -> Definition:
     """The property without the one value that the published definition allows."""
     return {k: v for k, v in schema.items() if k != "enum"}
@@ -100,6 +120,68 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
+_TEXT: Definition = {"type": ["string", "null"]}
+_REVISION: Definition = {
+    "type": ["integer", "null"],
+    "format": "int64",
+    "description": "The revision to rollback to. If set to 0, rollback to the last revision.",
+}
+
+
+def _reference(package: str, kind: str, description: str) -> Definition:
+    return {"$ref": f"#/$defs/{_API}{package}.{kind}", "description": description}
+
+
+def _rollback(package: str, group: str) -> Stated:
+    """The kinds of ``deployments/rollback``."""
+    config = _reference(package, "RollbackConfig", "The config of this deployment rollback.")
+    annotations = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
+    properties = {
+        "apiVersion": _TEXT,
+        "kind": _TEXT,
+        "name": {
+            "type": "string",
+            "description": "The deployment name. Required: This must match the name of a deployment.",
+        },
+        "updatedAnnotations": {**annotations, "description": "The annotations to be updated to a deployment."},
+        "rollbackTo": config,
+    }
+    rollback = {"properties": properties, "required": ["name", "rollbackTo"]}
+    return Stated(
+        package,
+        group,
+        {"RollbackConfig": {"properties": {"revision": _REVISION}}, "DeploymentRollback": rollback},
+        ("DeploymentRollback",),
+    )
+
+
+def _with_rollback(package: str) -> Mapping[str, Change]:
+    """Changes of a package whose Deployments can be rolled back."""
+    field_ = _reference(package, "RollbackConfig", "The config this deployment is rolling back to.")
+    return {**_UNSELECTED, "DeploymentSpec": Change(optional=("selector", "template"), add={"rollbackTo": field_})}
+
+
+_TEMPLATE_GENERATION: Definition = {
+    "type": ["integer", "null"],
+    "format": "int64",
+    "description": "A sequence number representing a specific generation of the template. Populated by the system.",
+}
+_SCALE = {
+    "ScaleStatus": Change(
+        drop=("selector",),
+        add={
+            "selector": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": "string"},
+                "description": "label query over pods that should match the replicas count.",
+            },
+            "targetSelector": {
+                "type": ["string", "null"],
+                "description": "label selector for pods that should match the replicas count, serialized.",
+            },
+        },
+    )
+}
 _SELECTED = ("DaemonSetSpec", "DeploymentSpec", "ReplicaSetSpec", "StatefulSetSpec")
 _UNSELECTED = {kind: Change(optional=("selector", "template")) for kind in _SELECTED}
 _INGRESS_CHANGES = {
@@ -126,9 +208,31 @@ _INGRESS_CHANGES = {
 }
 
 LEGACY = (
-    Derivation("apps.v1", "extensions.v1beta1", "extensions", ("DaemonSet", "Deployment", "ReplicaSet"), _UNSELECTED),
+    Derivation(
+        "apps.v1",
+        "extensions.v1beta1",
+        "extensions",
+        ("DaemonSet", "Deployment", "ReplicaSet"),
+        {
+            **_with_rollback("extensions.v1beta1"),
+            "DaemonSetSpec": Change(
+                optional=("selector", "template"), add={"templateGeneration": _TEMPLATE_GENERATION}
+            ),
+        },
+    ),
+    _rollback("extensions.v1beta1", "extensions"),
+    _rollback("apps.v1beta1", "apps"),
+    Derivation("autoscaling.v1", "extensions.v1beta1", "extensions", ("Scale",), _SCALE),
+    Derivation("autoscaling.v1", "apps.v1beta1", "apps", ("Scale",), _SCALE),
+    Derivation("autoscaling.v1", "apps.v1beta2", "apps", ("Scale",), _SCALE),
     Derivation("networking.v1", "extensions.v1beta1", "extensions", ("Ingress", "NetworkPolicy"), _INGRESS_CHANGES),
-    Derivation("apps.v1", "apps.v1beta1", "apps", ("ControllerRevision", "Deployment", "StatefulSet"), _UNSELECTED),
+    Derivation(
+        "apps.v1",
+        "apps.v1beta1",
+        "apps",
+        ("ControllerRevision", "Deployment", "StatefulSet"),
+        _with_rollback("apps.v1beta1"),
+    ),
     Derivation(
         "apps.v1",
         "apps.v1beta2",
@@ -139,6 +243,6 @@ LEGACY = (
     Derivation(
         "networking.v1", "networking.v1beta1", "networking.k8s.io", ("Ingress", "IngressClass"), _INGRESS_CHANGES
     ),
-    Derivation("policy.v1", "policy.v1beta1", "policy", ("PodDisruptionBudget",)),
+    Derivation("policy.v1", "policy.v1beta1", "policy", ("Eviction", "PodDisruptionBudget")),
 )
 """The versions behind the server option ``--legacy-apis``."""
