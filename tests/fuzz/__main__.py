@@ -22,6 +22,8 @@ from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
+import yaml
+
 from tests.fuzz.mutate import NAMESPACE, prepared, recorded, spoiled
 from tests.fuzz.wire import Answer, Connection, Dropped, Hang, Request
 from tests.golden.__main__ import recordings, server
@@ -102,9 +104,9 @@ def verdict(method: str, answer: Answer) -> str:
     """What is wrong with the answer; empty: nothing."""
     if answer.status < 500 or (method == "HEAD" and answer.status == 500):  # no message to judge; the GETs tell
         return ""
-    try:
-        message = str(json.loads(answer.body).get("message", ""))
-    except (ValueError, AttributeError):
+    try:  # JSON is YAML, and clients may have asked for either
+        message = str(yaml.safe_load(answer.body).get("message", ""))
+    except (ValueError, AttributeError, yaml.YAMLError):
         message = answer.body.decode(errors="replace")
     if any(answer.status == status and re.search(pattern, message) for status, pattern, _ in ALLOWED):
         return ""
