@@ -26,6 +26,7 @@ from apiserver.allocators.ports import NodePorts
 from apiserver.allocators.ranges import parse_ports
 from apiserver.allocators.repair import AddressRepair
 from apiserver.allocators.services import ServiceAllocation
+from apiserver.bootstrap.availability import Availability, DiscoveryProbe
 from apiserver.bootstrap.declared_status import DeclaredStatus
 from apiserver.bootstrap.flow_status import FlowStatus
 from apiserver.bootstrap.kubernetes_service import KubernetesService, ServiceSettings, reachable_address
@@ -215,6 +216,7 @@ class Server:
             options.client_ca_file.read_text() if options.client_ca_file else "",
             rbac="RBAC" in options.authorization_mode,
             metrics=options.enable_metrics_api,
+            group_versions=tuple(dict.fromkeys((s.resource.group, s.resource.version) for s in self.catalog.all())),
         )
         await Bootstrap(self.registries, settings).run()
         await self.registries.wait_synced()
@@ -226,6 +228,8 @@ class Server:
         if self.flow_control is not None:
             self._spawn(self.flow_control.run())
         self._spawn(DeclaredStatus(self.registries).run())
+        probe = DiscoveryProbe(options.proxy_client_cert_file, options.proxy_client_key_file)
+        self._spawn(Availability(self.registries, probe).run())
         self._spawn(AddressRepair(self.registries).run())
         self._spawn(Availability(self.registries, self.aggregator).run())
         self._spawn(self._custom.run())

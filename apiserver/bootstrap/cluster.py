@@ -52,6 +52,13 @@ _PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
     ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
     ("resource.k8s.io", "v1"): (15900, 20),
     ("metrics.k8s.io", "v1beta1"): (100, 100),
+    # old versions, with --legacy-apis
+    ("extensions", "v1beta1"): (17150, 1),
+    ("apps", "v1beta2"): (17800, 9),
+    ("apps", "v1beta1"): (17800, 1),
+    ("batch", "v1beta1"): (17400, 9),
+    ("networking.k8s.io", "v1beta1"): (17200, 9),
+    ("policy", "v1beta1"): (17100, 9),
 }
 
 

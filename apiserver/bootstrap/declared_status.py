@@ -1,8 +1,7 @@
-"""What the API server itself writes into the status of API services and of definitions of custom resources.
+"""What the API server itself writes into the status of definitions of custom resources.
 
-Upstream runs the aggregator's availability controller and the naming and establishing controllers of the extensions server
-within the API server. Here one loop looks at all of them whenever something changed. Custom resources are not served yet,
-and services behind API services are not probed: of those only what the objects tell is decided.
+Upstream runs the naming and establishing controllers of the extensions server within the API server. Here one loop looks at
+all definitions whenever one changed.
 """
 
 from __future__ import annotations
@@ -14,38 +13,12 @@ from typing import Any
 from apiserver.bootstrap.status_loop import StatusLoop
 from apiserver.registry.facade import Registry, WriteOptions
 from kubeling.api.meta import Object, condition_of, is_deleting, name_of, with_condition
-from kubeling.api.resources import API_SERVICES, CUSTOM_RESOURCE_DEFINITIONS, SERVICES
+from kubeling.api.resources import CUSTOM_RESOURCE_DEFINITIONS
 
 _OPTIONS = WriteOptions(manager="kube-apiserver")
 
-Find = Callable[[str, str], Object | None]
-"""A Service by its name and namespace."""
 Decide = Callable[[Object], Object | None]
 """The status that an object should have, None when it has it."""
-
-
-def available_status(api_service: Object, find: Find, now: datetime) -> Object | None:
-    """The status that an API service should have; None: nothing is to be said, or it has been said."""
-    reference = (api_service.get("spec") or {}).get("service")
-    if not reference:
-        return None
-    name, namespace, port = reference.get("name", ""), reference.get("namespace", ""), reference.get("port", 443)
-    service = find(name, namespace)
-    where = f'service/{name} in "{namespace}"'
-    if service is None:
-        reason, message = "ServiceNotFound", f"{where} is not present"
-    elif not _listens(service, port):
-        reason, message = "ServicePortError", f"{where} is not listening on port {port}"
-    else:
-        return None
-    status = api_service.get("status") or {}
-    conditions = with_condition(status.get("conditions"), "Available", "False", now, reason, message)
-    return None if conditions == status.get("conditions") else {**status, "conditions": conditions}
-
-
-def _listens(service: Object, port: int) -> bool:
-    spec = service.get("spec") or {}
-    return spec.get("type") == "ExternalName" or any(p.get("port") == port for p in spec.get("ports") or ())
 
 
 def naming_status(definition: Object, others: Iterable[Object], now: datetime) -> Object | None:
@@ -123,19 +96,11 @@ def _taken(others: Iterable[Object]) -> dict[str, set[str]]:
 
 
 class DeclaredStatus(StatusLoop):
-    """Acts whenever an API service, a definition or a Service changed, on all of them at once."""
+    """Acts whenever a definition changed, on all of them at once."""
 
-    watched = (API_SERVICES, CUSTOM_RESOURCE_DEFINITIONS, SERVICES)
+    watched = (CUSTOM_RESOURCE_DEFINITIONS,)
 
     async def _reconcile(self) -> None:
-        find = self._registries.of(SERVICES).cached
-
-        def available(api_service: Object) -> Object | None:
-            return available_status(api_service, find, self._clock())
-
-        api_services = self._registries.of(API_SERVICES)
-        for api_service in api_services.cached_list():
-            await self._write(api_services, api_service, available)
         definitions = self._registries.of(CUSTOM_RESOURCE_DEFINITIONS)
         present = {name_of(d): d for d in definitions.cached_list()}
         for name, definition in list(present.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,13 +31,14 @@ _CIDRS = WriteOptions(manager="kubernetes-service-cidr-controller")
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
     """``service_ranges``: CIDRs; ``client_ca``: PEM of ``--client-ca-file``; ``request_header``: see ``cluster``;
-    ``metrics``: whether the server serves metrics.k8s.io itself."""
+    ``metrics``: whether the server serves metrics.k8s.io itself; ``group_versions``: all that it serves."""
 
     service_ranges: tuple[str, ...]
     client_ca: str = ""
     request_header: dict[str, str] = field(default_factory=dict)
     rbac: bool = True
     metrics: bool = False
+    group_versions: tuple[tuple[str, str], ...] = ()
 
 
 class Bootstrap:
@@ -61,17 +62,7 @@ class Bootstrap:
         await self._service_cidr(now)
         await self._ensure_all([cluster.token_tracking_config(now)])
         await self._authentication_config()
-        await self._ensure_all(cluster.api_services(self._group_versions()))
-
-    def _group_versions(self) -> Sequence[tuple[str, str]]:
-        found: dict[tuple[str, str], None] = {}
-        for registry in self._registries.all():
-            kind = registry.kind
-            for resource in (kind.resource, *(v.resource for v in kind.versions)):
-                found[resource.group, resource.version] = None
-        if self._settings.metrics:
-            found["metrics.k8s.io", "v1beta1"] = None  # nothing of it is stored
-        return list(found)
+        await self._ensure_all(cluster.api_services(self._settings.group_versions))
 
     def _registry(self, obj: Object) -> Registry | None:
         group = obj["apiVersion"].rpartition("/")[0]

@@ -148,3 +148,36 @@ def test_a_schema_of_the_users_own_takes_effect(audited: Audited) -> None:
     finally:
         audited.api.delete(f"{path}/flowschemas/own")
         audited.api.delete(f"{path}/prioritylevelconfigurations/own")
+
+
+def test_every_group_version_is_a_local_api_service(audited: Audited) -> None:
+    found = audited.api.get("/apis/apiregistration.k8s.io/v1/apiservices").json()["items"]
+    local = {s["metadata"]["name"] for s in found if "service" not in s["spec"]}
+    assert {"v1.", "v1.authentication.k8s.io", "v1.authorization.k8s.io", "v2.autoscaling"} <= local
+
+
+def test_the_server_behind_an_api_service_is_asked(audited: Audited) -> None:
+    """Its Service leads to a name that nobody has: the objects are in order, the answer does not come."""
+    service = {
+        "kind": "Service", "apiVersion": "v1", "metadata": {"name": "nobody"},
+        "spec": {"type": "ExternalName", "externalName": "nobody.invalid"},
+    }  # fmt: skip
+    assert audited.api.post("/api/v1/namespaces/default/services", json=service).status_code == 201
+    name, path = "v1.nobody.example", "/apis/apiregistration.k8s.io/v1/apiservices"
+    spec = {
+        "group": "nobody.example", "version": "v1", "groupPriorityMinimum": 10, "versionPriority": 10,
+        "service": {"name": "nobody", "namespace": "default"}, "insecureSkipTLSVerify": True,
+    }  # fmt: skip
+    body = {"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1", "metadata": {"name": name}, "spec": spec}
+    made = audited.api.post(path, json=body)
+    assert made.status_code == 201, made.text
+
+    def reason() -> str:
+        conditions = audited.api.get(f"{path}/{name}").json().get("status", {}).get("conditions") or [{}]
+        return str(conditions[0].get("reason"))
+
+    try:
+        assert until(lambda: reason() == "FailedDiscoveryCheck"), reason()
+    finally:
+        audited.api.delete(f"{path}/{name}")
+        audited.api.delete("/api/v1/namespaces/default/services/nobody")

@@ -1,43 +1,14 @@
-"""Availability of API services and names of definitions, decided purely."""
+"""Names of definitions, decided purely."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-from apiserver.bootstrap.declared_status import available_status, naming_status
+from apiserver.bootstrap.declared_status import naming_status
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _NAMES = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
-
-
-def _available(service: dict[str, Any] | None, **reference: Any) -> Any:
-    spec = {"service": {"name": "svc", "namespace": "nowhere", **reference}}
-    return available_status({"spec": spec}, lambda name, namespace: service, _NOW)
-
-
-@pytest.mark.parametrize(
-    ("service", "reason", "message"),
-    [
-        (None, "ServiceNotFound", 'service/svc in "nowhere" is not present'),
-        (
-            {"spec": {"ports": [{"port": 80}]}},
-            "ServicePortError",
-            'service/svc in "nowhere" is not listening on port 443',
-        ),
-    ],
-)
-def test_unavailable(service: dict[str, Any] | None, reason: str, message: str) -> None:
-    (condition,) = _available(service)["conditions"]
-    assert (condition["status"], condition["reason"], condition["message"]) == ("False", reason, message)
-
-
-def test_said_once() -> None:
-    spec = {"service": {"name": "svc", "namespace": "nowhere"}}
-    status = _available(None)
-    assert available_status({"spec": spec, "status": status}, lambda name, namespace: None, _NOW) is None
 
 
 def _states(status: Any) -> list[tuple[str, str, str]]:
