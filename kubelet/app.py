@@ -13,6 +13,7 @@ from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
+from kubelet.images.records import PullRecords
 from kubelet.node.admission import admit, admit_under_pressure
 from kubelet.node.certificates import CertificateFile, CertificateManager
 from kubelet.node.eviction import EvictionManager
@@ -113,7 +114,16 @@ class Kubelet:
         )
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
         self.images = ImageManager(
-            runtime, self.clock, serial=options.serialize_image_pulls, parallel=options.max_parallel_image_pulls
+            runtime,
+            self.clock,
+            serial=options.serialize_image_pulls,
+            parallel=options.max_parallel_image_pulls,
+            records=PullRecords(
+                self.root / "image_manager" if in_memory else None,
+                self.clock,
+                options.image_pull_credentials_verification_policy,
+                options.preloaded_images_verification_allowlist,
+            ),
         )
         self.http = probe_client()
         self._serving_context: ssl.SSLContext | None = None
@@ -194,7 +204,14 @@ class Kubelet:
             timedelta(seconds=options.minimum_image_ttl_duration),
         )
         self.collector = ImageCollector(
-            self.runtime, self.recorder, self.clock, policy, used=self.images.used, node=node, folder=str(self.root)
+            self.runtime,
+            self.recorder,
+            self.clock,
+            policy,
+            used=self.images.used,
+            records=self.images.records,
+            node=node,
+            folder=str(self.root),
         )
         try:
             thresholds = parse_thresholds(options.eviction_hard)
@@ -289,6 +306,7 @@ class Kubelet:
         server: HttpServer | None = None
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
+            await self.images.load()
             await self.runtime.pods()
             server = await self._serve()
             async with asyncio.TaskGroup() as group:

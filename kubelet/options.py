@@ -46,6 +46,13 @@ class Options(CommonOptions):
     image_gc_high_threshold: int = Field(85, ge=0, le=100, description="percent of disk at which images are removed")
     image_gc_low_threshold: int = Field(80, ge=0, le=100, description="percent of disk at which that stops")
     minimum_image_ttl_duration: Seconds = Field(120.0, description="images younger than this stay")
+    image_pull_credentials_verification_policy: Literal[
+        "NeverVerify", "NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify"
+    ] = Field("NeverVerifyPreloadedImages", description="when a pod must show credentials for an image that is there")
+    preloaded_images_verification_allowlist: Strings = Field(
+        default_factory=list,
+        description="repositories that NeverVerifyAllowlistedImages lets everyone use (host/path/*)",
+    )
     container_log_max_size: str = Field("10Mi", description="size at which a container's log goes on in a new file")
     container_log_max_files: int = Field(5, ge=2, description="files that are kept of a container's log")
     eviction_hard: str = Field(

@@ -9,10 +9,12 @@ scripts/docker-engine.sh start || exit 1
 trap 'scripts/docker-engine.sh stop' EXIT
 scripts/images.sh || exit 1
 
-# what only tests need
+# what only tests need; RUNLEVEL=1 keeps Debian from starting the registry as a service
 missing=()
 command -v curl >/dev/null || missing+=(curl)
-[ ${#missing[@]} -eq 0 ] || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+command -v docker-registry >/dev/null || missing+=(docker-registry)
+[ ${#missing[@]} -eq 0 ] || { apt-get update -qq \
+  && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
 scripts/compose.sh || exit 1
 
 # the images of docker-compose.yml take a minute, mostly waiting: beside the first tests

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from kubeling.api.images import parse_image
-from kubeling.api.meta import Object
+from kubeling.api.meta import Object, name_of, namespace_of, uid_of
 
 _DOCKER_HUB = "index.docker.io/v1/"
 
@@ -49,6 +51,28 @@ def _matches(registry: str, repository: str) -> bool:
     return same_host and (not wanted_path or path == wanted_path or path.startswith(wanted_path + "/"))
 
 
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """The secret that a login comes from."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A login as Docker takes it, and where it comes from."""
+
+    auth: Mapping[str, str]
+    source: SecretSource
+
+    @property
+    def digest(self) -> str:
+        """The same for the same login, whatever secret it stands in."""
+        return hashlib.sha256(json.dumps(dict(self.auth), sort_keys=True).encode()).hexdigest()
+
+
 def _login(entry: Mapping[str, Any], registry: str) -> dict[str, str]:
     user, password = entry.get("username", ""), entry.get("password", "")
     if entry.get("auth"):
@@ -59,15 +83,15 @@ def _login(entry: Mapping[str, Any], registry: str) -> dict[str, str]:
     return {"username": user, "password": password, "serveraddress": registry} if user else {}
 
 
-def credentials_for(image: str, secrets: Iterable[Object]) -> list[dict[str, str]]:
+def credentials_for(image: str, secrets: Iterable[Object]) -> list[Credential]:
     """Logins to try for the image, those with the longest matching key first."""
     reference = parse_image(image)
     if reference is None:
         return []
     found = [
-        (len(_plain(registry)), login)
+        (len(_plain(registry)), Credential(login, SecretSource(namespace_of(secret), name_of(secret), uid_of(secret))))
         for secret in secrets
         for registry, entry in entries_of(secret).items()
         if _matches(registry, reference.repository) and (login := _login(entry, reference.repository.partition("/")[0]))
     ]
-    return [login for _, login in sorted(found, key=lambda pair: -pair[0])]
+    return [credential for _, credential in sorted(found, key=lambda pair: -pair[0])]

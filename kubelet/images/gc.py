@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from kubelet.images.records import PullRecords
 from kubelet.pods.recorder import Recorder
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
 from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure
@@ -69,7 +70,7 @@ def images_to_remove(
 
 
 class ImageCollector:
-    """``used`` is when each image was last used; ``node`` is the reference for events.."""
+    """``used`` is when each image was last used; ``node`` is the reference for events."""
 
     def __init__(
         self,
@@ -79,11 +80,12 @@ class ImageCollector:
         policy: GcPolicy,
         *,
         used: Mapping[str, float],
+        records: PullRecords,
         node: Object,
         folder: str,
     ) -> None:
         self._runtime, self._recorder, self._clock, self._policy = runtime, recorder, clock, policy
-        self._used, self._node, self._folder = used, node, folder
+        self._used, self._records, self._node, self._folder = used, records, node, folder
         self._first_seen: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -97,11 +99,13 @@ class ImageCollector:
 
     async def collect(self) -> int:
         """Removes what is to be removed; answers the bytes freed. Raises RuntimeFailure and OSError."""
+        recorded = self._records.image_ids  # before the images: what is pulled meanwhile is not forgotten
         images = await self._runtime.images()
         now = self._clock.now().timestamp()
         self._first_seen = {i.id: self._first_seen.get(i.id, now) for i in images}
         in_use = {c.image_id for pod in (await self._runtime.pods()).values() for c in pod.containers}
         disk = Disk.of(self._folder)
+        await self._records.forget(recorded - {i.id for i in images})
         freed = 0
         for image in images_to_remove(images, in_use, self._used, self._first_seen, disk, self._policy, now):
             try:

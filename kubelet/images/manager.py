@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from kubelet.images.credentials import credentials_for
+from kubelet.images.credentials import Credential, credentials_for
+from kubelet.images.records import PullRecords
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.spec import ref_of
@@ -24,8 +26,8 @@ class ContainerEvents(Protocol):
 
 
 def go_duration(seconds: float) -> str:
-    """As Go prints a duration rounded to milliseconds: ``850ms``, ``1.234s``, ``1m2.5s``."""
-    millis = round(seconds * 1000)
+    """As Go prints a duration cut to milliseconds: ``850ms``, ``1.234s``, ``1m2.5s``."""
+    millis = int(seconds * 1000 + 1e-6)
     if millis < 1000:
         return f"{millis}ms" if millis else "0s"
     minutes, rest = divmod(millis, 60_000)
@@ -37,8 +39,17 @@ def go_duration(seconds: float) -> str:
 class ImageManager:
     """``serial`` pulls one image at a time, as the kubelet does by default; else at most ``parallel`` (0: any number)."""
 
-    def __init__(self, runtime: Runtime, clock: Clock, *, serial: bool = True, parallel: int = 0) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        *,
+        serial: bool = True,
+        parallel: int = 0,
+        records: PullRecords | None = None,
+    ) -> None:
         self._runtime, self._clock = runtime, clock
+        self.records = records or PullRecords(None, clock)
         limit = 1 if serial else parallel
         self._slots = asyncio.Semaphore(limit) if limit else None
         self._backoff = Backoff(timedelta(seconds=10), timedelta(seconds=300))
@@ -54,31 +65,42 @@ class ImageManager:
             message = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": invalid reference format'
             tell("Warning", "InspectFailed", message)
             raise ContainerFailure("InvalidImageName", message)
-        try:
-            present = await self._runtime.image(name)
-        except RuntimeFailure as err:
-            message = f'Failed to inspect image "{name}": {err}'
-            tell("Warning", "InspectFailed", message)
-            raise ContainerFailure("ImageInspectError", message) from err
         policy = container.get("imagePullPolicy") or "IfNotPresent"
-        if policy != "Always" and present is not None:
+        credentials = credentials_for(name, secrets)
+        present = None if policy == "Always" else await self._inspect(name, tell)
+        if present is not None and await self.records.may_use(name, present.id, credentials):
             tell(
                 "Normal",
                 "Pulled",
                 f'Container image "{name}" already present on machine and can be accessed by the pod',
             )
             return self._use(present)
-        if policy == "Never":
+        if (
+            policy == "Never"
+        ):  # the same words where the image is there for others only: its presence is no business of this pod's
             message = f'Container image "{name}" is not present with pull policy of Never'
             tell("Warning", "ErrImageNeverPull", message)
             raise ContainerFailure("ErrImageNeverPull", message)
-        return self._use(await self._pull(ref_of(pod).uid, name, secrets, tell))
+        return self._use(await self._pull(ref_of(pod).uid, name, credentials, tell))
+
+    async def load(self) -> None:
+        """What an earlier process recorded of its pulls. Raises RuntimeFailure and OSError."""
+        images = await self._runtime.images()
+        await self.records.load({tag: image.id for image in images for tag in (*image.tags, *image.digests)})
+
+    async def _inspect(self, name: str, tell: ContainerEvents) -> ImageRecord | None:
+        try:
+            return await self._runtime.image(name)
+        except RuntimeFailure as err:
+            message = f'Failed to inspect image "{name}": {err}'
+            tell("Warning", "InspectFailed", message)
+            raise ContainerFailure("ImageInspectError", message) from err
 
     def _use(self, image: ImageRecord) -> ImageRecord:
         self.used[image.id] = self._clock.now().timestamp()
         return image
 
-    async def _pull(self, uid: str, name: str, secrets: Sequence[Object], tell: ContainerEvents) -> ImageRecord:
+    async def _pull(self, uid: str, name: str, credentials: Sequence[Credential], tell: ContainerEvents) -> ImageRecord:
         key, now = (uid, name), self._clock.now()
         last = self._backoff.last_update(key)
         until = self._backoff.until(key, last) if last else None
@@ -88,50 +110,48 @@ class ImageManager:
             error = self._last_errors.get(key)
             raise ContainerFailure("ImagePullBackOff", message + (f": ErrImagePull: {error}" if error else ""), until)
         tell("Normal", "Pulling", f'Pulling image "{name}"')
-        started = self._clock.monotonic()
+        asked = self._clock.monotonic()
+        await self.records.begin(name)
         try:
-            waited = await self._pull_in_turn(name, secrets)
-            image = await self._runtime.image(name)
-            if image is None:
-                raise RuntimeFailure("the image is not there after it was pulled")
+            image, seconds = await self._pull_in_turn(name, credentials)
         except RuntimeFailure as err:
             tell("Warning", "Failed", f'Failed to pull image "{name}": {err}')
             now = self._clock.now()
             self._backoff.next(key, now, now)
             self._last_errors[key] = str(err)
             raise ContainerFailure("ErrImagePull", str(err), self._backoff.until(key, now)) from err
-        total = self._clock.monotonic() - started
+        finally:
+            await self.records.end(name)
         tell(
             "Normal",
             "Pulled",
-            f'Successfully pulled image "{name}" in {go_duration(total - waited)} '
-            f"({go_duration(total)} including waiting). Image size: {image.size} bytes.",
+            f'Successfully pulled image "{name}" in {go_duration(seconds)} '
+            f"({go_duration(self._clock.monotonic() - asked)} including waiting). Image size: {image.size} bytes.",
         )
         self._backoff.forget(key)
         self._last_errors.pop(key, None)
         return image
 
-    async def _pull_in_turn(self, name: str, secrets: Sequence[Object]) -> float:
-        """Pulls when it is our turn; answers the seconds waited for it."""
-        asked = self._clock.monotonic()
-        if self._slots is None:
-            await self._pull_with(name, secrets)
-            return 0.0
-        async with self._slots:
-            waited = self._clock.monotonic() - asked
-            await self._pull_with(name, secrets)
-            return waited
+    async def _pull_in_turn(self, name: str, credentials: Sequence[Credential]) -> tuple[ImageRecord, float]:
+        """Pulls when it is our turn; answers also the seconds that the pull itself took."""
+        async with self._slots or contextlib.nullcontext():
+            begun = self._clock.monotonic()
+            credential = await self._pull_with(name, credentials)
+            image = await self._runtime.image(name)
+            if image is None:
+                raise RuntimeFailure("the image is not there after it was pulled")
+            await self.records.pulled(name, image.id, credential)
+            return image, self._clock.monotonic() - begun
 
-    async def _pull_with(self, name: str, secrets: Sequence[Object]) -> None:
-        """Tries each matching login; without any, as nobody."""
-        reference = name if parse_image(name) and ("@" in name or ":" in name.rpartition("/")[2]) else f"{name}:latest"
-        failure: RuntimeFailure | None = None
-        logins: list[dict[str, str] | None] = [*credentials_for(name, secrets)] or [None]
-        for login in logins:
+    async def _pull_with(self, name: str, credentials: Sequence[Credential]) -> Credential | None:
+        """Tries each matching login, without any as nobody; answers the one that the registry took."""
+        reference = name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
+        failures: list[str] = []
+        for credential in credentials or (None,):
             try:
-                await self._runtime.pull(reference, login)
-                return
+                await self._runtime.pull(reference, credential.auth if credential else None)
+                return credential
             except RuntimeFailure as err:
-                failure = err
-        if failure is not None:
-            raise failure
+                failures.append(str(err))
+        distinct = list(dict.fromkeys(failures))
+        raise RuntimeFailure(distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubelet.images.credentials import credentials_for
 from kubelet.images.manager import ImageManager, go_duration
+from kubelet.images.records import PullRecords
 from kubelet.pods.failure import ContainerFailure
 from kubelet.runtime.protocol import ImageRecord, RuntimeFailure
 from kubeling.client.clock import FakeClock
@@ -23,6 +25,9 @@ class Registry:
     def __init__(self, remote: set[str], local: set[str], password: str = "") -> None:
         self.remote, self.local, self.password = remote, local, password
         self.pulled: list[tuple[str, Any]] = []
+
+    async def images(self) -> list[ImageRecord]:
+        return [ImageRecord("sha256:1", (name,), (), 7) for name in self.local]
 
     async def image(self, name: str) -> ImageRecord | None:
         return ImageRecord("sha256:1", (name,), (), 7) if name in self.local else None
@@ -106,7 +111,7 @@ def test_credentials(key: str, image: str, found: bool) -> None:
 def test_the_longest_key_comes_first_and_auth_is_decoded() -> None:
     encoded = {"auth": base64.b64encode(b"x:y:z").decode()}
     logins = credentials_for("r.example/a/b", [secret(r_example=LOGIN, r_example__a=encoded)])
-    assert [(entry["username"], entry["password"]) for entry in logins] == [("x", "y:z"), ("u", "p")]
+    assert [(found.auth["username"], found.auth["password"]) for found in logins] == [("x", "y:z"), ("u", "p")]
     assert credentials_for("r.example/a", [{"data": {".dockerconfigjson": "!!"}}]) == []
 
 
@@ -118,8 +123,98 @@ async def test_logins_are_tried_in_turn() -> None:
     )[0] == ""
 
 
+async def test_all_that_registries_said_is_told_once() -> None:
+    secrets = [secret(r_example__a={"username": "u", "password": n}) for n in "xy"]
+    told: list[str] = []
+    manager: Any = ImageManager(Registry(set(), set()), FakeClock())  # type: ignore[arg-type]
+    with pytest.raises(ContainerFailure) as failure:
+        await manager.ensure(POD, {"image": "r.example/a:1"}, secrets, lambda _t, _r, message: told.append(message))
+    assert failure.value.message == "pull access denied"
+    assert told[-1] == 'Failed to pull image "r.example/a:1": pull access denied'
+
+
+def named(name: str, uid: str, **auths: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "ns", "name": name, "uid": uid}, **secret(**auths)}
+
+
+PRIVATE = "r.example/a:1"
+MINE = named("mine", "u1", r_example=LOGIN)
+COPY = named("copy", "u2", r_example=LOGIN)
+OTHER = named("other", "u3", r_example={"username": "u", "password": "q"})
+ROTATED = named("mine", "u1", r_example={"username": "u", "password": "new"})
+
+
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0, "0s"), (0.85, "850ms"), (1.2344, "1.234s"), (62.5, "1m2.5s"), (3600, "1h0m0s")]
+    ("secrets", "policy", "outcome"),
+    [
+        ([MINE], "IfNotPresent", ("", ["Pulled"])),
+        ([COPY], "IfNotPresent", ("", ["Pulled"])),
+        ([ROTATED], "Never", ("", ["Pulled"])),
+        ([OTHER], "IfNotPresent", ("ErrImagePull", ["Pulling", "Failed"])),
+        ([], "IfNotPresent", ("ErrImagePull", ["Pulling", "Failed"])),
+        ([], "Never", ("ErrImageNeverPull", ["ErrImageNeverPull"])),
+    ],
+    ids=["same", "copy", "rotated", "other", "none", "never"],
+)
+async def test_a_private_image_is_for_those_who_could_pull_it(secrets: Any, policy: str, outcome: Any) -> None:
+    registry: Any = Registry({PRIVATE}, set(), password="p")
+    manager = ImageManager(registry, FakeClock())
+    assert (await ensure(manager, PRIVATE, "IfNotPresent", secrets=[MINE]))[0] == ""
+    assert await ensure(manager, PRIVATE, policy, secrets=secrets) == outcome
+
+
+async def test_records_outlive_the_process(tmp_path: Path) -> None:
+    clock = FakeClock()
+    registry: Any = Registry({PRIVATE, "open:1"}, set(), password="p")
+    manager = ImageManager(registry, clock, records=PullRecords(tmp_path, clock))
+    assert (await ensure(manager, PRIVATE, "IfNotPresent", secrets=[MINE]))[0] == ""
+    again = ImageManager(registry, clock, records=PullRecords(tmp_path, clock))
+    await again.load()
+    assert (await ensure(again, PRIVATE, "Never", secrets=[MINE]))[0] == ""
+    assert (await ensure(again, PRIVATE, "Never"))[0] == "ErrImageNeverPull"
+    assert not list((tmp_path / "pulling").iterdir())
+    await again.records.forget(again.records.image_ids)
+    assert not list((tmp_path / "pulled").iterdir())
+
+
+async def test_an_image_that_was_there_stays_everyones_under_its_name() -> None:
+    """Pulled afterwards with a secret under another name, it is still the same image for those who use the first."""
+    registry: Any = Registry({PRIVATE}, {"local:1"}, password="p")
+    manager = ImageManager(registry, FakeClock())
+    assert (await ensure(manager, "local:1", "Never"))[0] == ""
+    assert (await ensure(manager, PRIVATE, "IfNotPresent", secrets=[MINE]))[0] == ""
+    assert (await ensure(manager, "local:1", "Never"))[0] == ""
+    assert (await ensure(manager, PRIVATE, "Never"))[0] == "ErrImageNeverPull"
+
+
+async def test_a_pull_that_nobody_saw_the_end_of_opens_nothing(tmp_path: Path) -> None:
+    clock = FakeClock()
+    await PullRecords(tmp_path, clock).begin(PRIVATE)
+    registry: Any = Registry({PRIVATE}, {PRIVATE}, password="p")
+    manager = ImageManager(registry, clock, records=PullRecords(tmp_path, clock))
+    await manager.load()
+    assert (await ensure(manager, PRIVATE, "Never", secrets=[MINE]))[0] == "ErrImageNeverPull"
+    assert (await ensure(manager, PRIVATE, "IfNotPresent", secrets=[MINE]))[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "image", "usable"),
+    [
+        ("NeverVerify", "r.example/a:1", True),
+        ("NeverVerifyPreloadedImages", "r.example/a:1", True),
+        ("NeverVerifyAllowlistedImages", "r.example/a:1", False),
+        ("NeverVerifyAllowlistedImages", "r.example/free/a:1", True),
+        ("NeverVerifyAllowlistedImages", "r.example/one:2", True),
+        ("AlwaysVerify", "r.example/free/a:1", False),
+    ],
+)
+async def test_policies_for_images_that_were_there(policy: Any, image: str, usable: bool) -> None:
+    records = PullRecords(None, FakeClock(), policy, ["r.example/free/*", "r.example/one"])
+    assert await records.may_use(image, "sha256:1", []) == usable
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0s"), (0.85, "850ms"), (1.2349, "1.234s"), (62.5, "1m2.5s"), (3600, "1h0m0s")]
 )
 def test_go_duration(seconds: float, text: str) -> None:
     assert go_duration(seconds) == text
