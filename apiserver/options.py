@@ -27,8 +27,6 @@ class Options(BaseModel):
     tls_cert_file: Path | None = None
     tls_private_key_file: Path | None = None
     client_ca_file: Path | None = None
-    proxy_client_cert_file: Path | None = None
-    proxy_client_key_file: Path | None = None
     requestheader_client_ca_file: Path | None = None
     requestheader_allowed_names: tuple[str, ...] = ()
     requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)

@@ -26,7 +26,6 @@ from apiserver.allocators.ports import NodePorts
 from apiserver.allocators.ranges import parse_ports
 from apiserver.allocators.repair import AddressRepair
 from apiserver.allocators.services import ServiceAllocation
-from apiserver.bootstrap.availability import Availability, DiscoveryProbe
 from apiserver.bootstrap.declared_status import DeclaredStatus
 from apiserver.bootstrap.flow_status import FlowStatus
 from apiserver.bootstrap.kubernetes_service import KubernetesService, ServiceSettings, reachable_address
@@ -228,8 +227,6 @@ class Server:
         if self.flow_control is not None:
             self._spawn(self.flow_control.run())
         self._spawn(DeclaredStatus(self.registries).run())
-        probe = DiscoveryProbe(options.proxy_client_cert_file, options.proxy_client_key_file)
-        self._spawn(Availability(self.registries, probe).run())
         self._spawn(AddressRepair(self.registries).run())
         self._spawn(Availability(self.registries, self.aggregator).run())
         self._spawn(self._custom.run())

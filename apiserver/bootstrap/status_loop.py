@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -22,8 +21,6 @@ class StatusLoop(ABC):
     """Acts whenever an object of the ``watched`` kinds changed; ``_reconcile`` looks at all of them."""
 
     watched: tuple[Resource, ...] = ()
-    period: float | None = None
-    """Seconds after which it acts in any case; None: only on changes."""
 
     def __init__(self, registries: Registries, clock: Callable[[], datetime] = utcnow) -> None:
         self._registries = registries
@@ -35,9 +32,7 @@ class StatusLoop(ABC):
         ends = [self._registries.of(resource).subscribe(self._wake) for resource in self.watched]
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.period):
-                        await self._changed.wait()
+                await self._changed.wait()
                 self._changed.clear()
                 await self._reconcile()
         finally:
