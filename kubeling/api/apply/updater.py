@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
+
+import orjson
 
 from kubeling.api.apply.compare import Comparison, compare, field_set, with_named_fields
 from kubeling.api.apply.fieldset import FieldSet, difference, intersection, paths, union, without_below
@@ -14,6 +17,9 @@ from kubeling.api.apply.owned import fresh
 from kubeling.api.schema import Type
 
 Value = Mapping[str, Any]
+_OWN = frozenset({"apiVersion", "kind", "metadata", "status", "data", "stringData", "binaryData"})
+"""Fields that are seldom the same in two objects: remembering them would cost more than it saves."""
+_MOST_PARTS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Updater:
     def __init__(self, made: Type, ignored: FieldSet) -> None:
         self._type = made
         self._ignored = ignored
+        self._parts: dict[tuple[str, bytes], FieldSet] = {}
 
     def update(self, live: Value, new: Value, managed: Managed, who: Identity, version: str) -> Managed:
         """Ownership after ``who`` wrote ``new`` over ``live``: what changed is theirs, what went is nobody's."""
@@ -55,8 +62,31 @@ class Updater:
         return managed
 
     def created(self, zero: Value, new: Value) -> FieldSet:
-        """What the creator of an object that nobody manages yet owns, in written order: ``update`` of the zero object, faster."""
-        return without_below(fresh(new, zero, self._type), self._ignored)
+        """What the creator of an object that nobody manages yet owns, in written order: ``update`` of the zero object, faster.
+
+        Objects made from one template bring the same spec again and again, so parts are remembered by what they say.
+        """
+        fields: FieldSet = {}
+        for name in sorted(new):
+            fields.update(self._part(name, zero, new[name]))
+        return without_below(fields, self._ignored)
+
+    def _part(self, name: str, zero: Value, value: Any) -> FieldSet:
+        """The field of an object over the zero object."""
+        own = {name: zero[name]} if name in zero else {}
+        if name in _OWN or not isinstance(value, dict):
+            return fresh({name: value}, own, self._type)
+        try:
+            text = orjson.dumps(value)
+        except TypeError:  # an integer of more than 64 bits
+            return fresh({name: value}, own, self._type)
+        key = (name, blake2b(text, digest_size=16).digest())
+        found = self._parts.get(key)
+        if found is None:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            found = self._parts[key] = fresh({name: value}, own, self._type)
+        return found
 
     def apply(
         self, live: Value, config: Value, managed: Managed, who: Identity, version: str, *, force: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.kinds.core.pod.alike import Alike, digest_of
 from apiserver.kinds.strategies import keep
 from apiserver.kinds.validation.meta import METADATA
 from apiserver.kinds.validation.pod.annotations import validate_pod_annotations
@@ -32,6 +33,10 @@ _LEGACY_ANNOTATIONS = tuple(
 
 class PodStrategy(Strategy):
     has_generation = True
+
+    def __init__(self) -> None:
+        self._valid = Alike()
+        self._unremarkable = Alike()
 
     def default(self, obj: Object) -> None:
         annotations = (obj.get("metadata") or {}).get("annotations")
@@ -63,6 +68,16 @@ class PodStrategy(Strategy):
         keep(obj, old, "status")
 
     def validate(self, ctx: Context, obj: Object) -> ErrorList:
+        digest = digest_of(obj)
+        if digest in self._valid:
+            return []
+        errors = self._validate(obj)
+        if not errors:
+            self._valid.add(digest)
+        return errors
+
+    @staticmethod
+    def _validate(obj: Object) -> ErrorList:
         spec = obj["spec"]
         errors = validate_whole_pod(obj)
         if spec.get("ephemeralContainers"):
@@ -84,8 +99,13 @@ class PodStrategy(Strategy):
                 "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
                 f"a DNS label is recommended: [{' '.join(messages)}]"
             )
-        warnings += apparmor_warnings(obj)
-        return warnings + pod_warnings(obj["spec"], obj.get("metadata") or {}, Path(), template=False)
+        digest = digest_of(obj)
+        if digest in self._unremarkable:
+            return warnings
+        found = apparmor_warnings(obj) + pod_warnings(obj["spec"], obj.get("metadata") or {}, Path(), template=False)
+        if not found:
+            self._unremarkable.add(digest)
+        return warnings + found
 
     def grace_period(self, obj: Object, requested: int | None) -> int | None:
         spec = obj.get("spec") or {}

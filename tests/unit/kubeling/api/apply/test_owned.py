@@ -59,3 +59,17 @@ def test_a_creator_owns_what_an_update_of_nothing_would_give_it() -> None:
     assert json.dumps(created["metadata"]["managedFields"]) == json.dumps(general["metadata"]["managedFields"])
     fields = created["metadata"]["managedFields"][0]["fieldsV1"]
     assert 'k:{"name":"b"}' in fields["f:spec"]["f:containers"] and "f:status" not in fields
+
+
+def test_parts_that_come_again_are_the_same_and_others_are_not() -> None:
+    gvk = GVK("", "v1", "Pod")
+    manager = FieldManager(gvk, schemas_for().of(*gvk), ("status",))
+
+    def fields(pod: dict[str, Any]) -> Any:
+        created = manager.update(None, pod, "m", "", datetime(2026, 1, 2, tzinfo=UTC))
+        return created["metadata"]["managedFields"][0]["fieldsV1"]
+
+    first = fields(POD)
+    assert fields({**POD, "metadata": {"name": "q"}})["f:spec"] == first["f:spec"]
+    more = fields({**POD, "spec": {**POD["spec"], "hostNetwork": True}})
+    assert "f:hostNetwork" in more["f:spec"] and "f:hostNetwork" not in first["f:spec"]
