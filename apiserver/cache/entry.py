@@ -99,14 +99,23 @@ def body_of(stored: bytes, form: Form, revision: int) -> bytes:
 
 
 def entry_of(key: str, stored: bytes, revision: int, form: Form) -> Entry:
-    """The one decoding of a change."""
-    obj = orjson.loads(stored)
+    """The entry of stored bytes."""
+    return decoded_entry(key, stored, revision, form)[0]
+
+
+def decoded_entry(key: str, stored: bytes, revision: int, form: Form) -> tuple[Entry, Object]:
+    """The entry of stored bytes and the object itself, as ``Entry.decode`` gives it: the one decoding of a change."""
+    obj: Object = orjson.loads(stored)
     if form.read is not None:
         obj = form.read(obj)
         stored = encode(obj)
     labels = obj["metadata"].get("labels") or EMPTY
     fields = tuple(value(obj) for _, value in form.selectable)
-    return Entry(key, revision, body_of(stored, form, revision), labels, fields)
+    entry = Entry(key, revision, body_of(stored, form, revision), labels, fields)
+    if not stored.startswith(form.head):
+        return entry, entry.decode(form)
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return entry, obj
 
 
 _METADATA_ORDER = ("name", "generateName", "namespace", "uid")
@@ -123,9 +132,12 @@ def encode(obj: Object) -> bytes:
 
 
 class Event:
-    """A change of one object. ``entry`` is the new state (for DELETED the last one), ``old`` the one before."""
+    """A change of one object. ``entry`` is the new state (for DELETED the last one), ``old`` the one before.
 
-    __slots__ = ("entry", "lines", "old", "revision", "type")
+    ``obj`` is the new state decoded, while listeners are told; they share it.
+    """
+
+    __slots__ = ("entry", "lines", "obj", "old", "revision", "type")
 
     def __init__(self, type_: EventType, entry: Entry, old: Entry | None) -> None:
         self.type = type_
@@ -133,6 +145,7 @@ class Event:
         self.old = old
         self.revision = entry.revision
         self.lines: dict[object, bytes] | None = None
+        self.obj: Object | None = None
 
     def line(self, style: object, render: Callable[[EventType, Entry], bytes], type_: EventType) -> bytes:
         """The bytes of the event in a style (served version and rendering), made once however many watch."""

@@ -8,9 +8,10 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from apiserver.cache.entry import Entry, Event, EventType, Form, entry_of
+from apiserver.cache.entry import Entry, Event, EventType, Form, decoded_entry, entry_of
 from apiserver.cache.watcher import Memo, Watcher
 from apiserver.storage.base import Change, KeyValue
+from kubeling.api.meta import Object
 
 log = logging.getLogger(__name__)
 RING = 10_000
@@ -187,7 +188,7 @@ class KindCache:
             self._pending.append(change)
             return
         self.received += 1
-        event = self._event(change)
+        event, obj = self._event(change)
         self.revision = change.revision
         if event is None:
             return
@@ -196,23 +197,26 @@ class KindCache:
             self._ring_start = self._ring.popleft().revision
         self._publish(event)
         if self._listeners:
+            event.obj = obj
             self._tell(event)
+            event.obj = None
 
-    def _event(self, change: Change) -> Event | None:
+    def _event(self, change: Change) -> tuple[Event | None, Object | None]:
+        """The event and, unless it is a deletion, the object."""
         key = change.key[len(self.prefix) :]
         old = self._entries.get(key)
         if change.value is None:
             if old is None:
-                return None
+                return None, None
             del self._entries[key]
             del self._keys[bisect_left(self._keys, key)]
-            return Event(EventType.DELETED, old.deleted_at(change.revision), old)
-        entry = entry_of(key, change.value, change.revision, self.form)
+            return Event(EventType.DELETED, old.deleted_at(change.revision), old), None
+        entry, obj = decoded_entry(key, change.value, change.revision, self.form)
         self._entries[key] = entry
         if old is None:
             insort(self._keys, key)
-            return Event(EventType.ADDED, entry, None)
-        return Event(EventType.MODIFIED, entry, old)
+            return Event(EventType.ADDED, entry, None), obj
+        return Event(EventType.MODIFIED, entry, old), obj
 
     def _publish(self, event: Event) -> None:
         if not self._watchers:

@@ -58,8 +58,8 @@ class Registry(Protocol):
     def subscribe(self, handler: Handler) -> Callable[[], None]:
         """Tells the handler of all objects there are, then of every change; returns what ends it.
 
-        ``old`` is given as it was. Use it to keep a derived store (RBAC rules, webhook configurations) level with
-        the kind.
+        ``old`` is given as it was. Neither must be changed: others are told of the same objects. Use it to keep a derived
+        store (RBAC rules, webhook configurations) level with the kind.
         """
         ...
 

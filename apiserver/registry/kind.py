@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeling.api.fields import ErrorList
 from kubeling.api.meta import Object
+from kubeling.api.names import is_dns1123_subdomain
 from kubeling.api.resource import Resource
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ class Strategy:
 
     def validate_name(self, name: str) -> list[str]:
         """Messages about metadata.name; default: DNS-1123 subdomain."""
-        from kubeling.api.names import is_dns1123_subdomain
-
         return is_dns1123_subdomain(name)
 
     def validate(self, ctx: Context, obj: Object) -> ErrorList:

@@ -111,7 +111,7 @@ class ResourceRegistry:
         cache = self.objects.cache
 
         def deliver(event: Event) -> None:
-            new = event.entry.decode(cache.form) if event.type is not EventType.DELETED else None
+            new = (event.obj or event.entry.decode(cache.form)) if event.type is not EventType.DELETED else None
             handler(event.old.decode(cache.form) if event.old else None, new)
 
         for entry in list(cache.scan()):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from os import urandom
+from functools import lru_cache
+from os import register_at_fork, urandom
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
@@ -138,6 +139,12 @@ def with_condition(
 
 def rfc3339(moment: datetime) -> str:
     """``metav1.Time``: UTC, whole seconds, ``2006-01-02T15:04:05Z``."""
+    return _to_the_second(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(moment: datetime) -> str:
+    """Remembered: one second sees thousands of writes."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -159,9 +166,30 @@ def parse_time(text: str) -> datetime:
     return moment
 
 
+class _Randomness:
+    """Random bytes of the operating system, fetched many at a time: asking it is most of what a UUID costs."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Two processes must not draw the same."""
+        self._bytes, self._at = b"", 0
+
+    def take(self, count: int) -> bytes:
+        if self._at + count > len(self._bytes):
+            self._bytes, self._at = urandom(4096), 0
+        self._at += count
+        return self._bytes[self._at - count : self._at]
+
+
+_randomness = _Randomness()
+register_at_fork(after_in_child=_randomness.forget)
+
+
 def new_uid() -> str:
     """A random UUID of version 4, made faster than ``uuid`` does."""
-    text = urandom(16).hex()
+    text = _randomness.take(16).hex()
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 

@@ -6,6 +6,8 @@ Every ``is_*`` function returns a list of messages, empty when the value is fine
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 DNS1123_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DNS1123_SUBDOMAIN = DNS1123_LABEL + r"(\." + DNS1123_LABEL + r")*"
@@ -17,6 +19,18 @@ LABEL_VALUE = "(" + QUALIFIED_NAME + ")?"
 ENV_VAR_NAME = r"[-._a-zA-Z][-._a-zA-Z0-9]*"
 CONFIG_MAP_KEY = r"[-._a-zA-Z0-9]+"
 PERCENT = r"[0-9]+%"
+
+
+def remembered(check: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """For rules about texts that come again and again: labels, keys, namespaces, names of containers."""
+    messages = lru_cache(maxsize=8192)(lambda value: tuple(check(value)))
+
+    @wraps(check)
+    def known(value: str) -> list[str]:
+        return list(messages(value))
+
+    return known
+
 
 _COMPILED: dict[str, re.Pattern[str]] = {}
 
@@ -66,6 +80,7 @@ _LABEL_VALUE_MESSAGE = (
 )
 
 
+@remembered
 def is_dns1123_label(value: str) -> list[str]:
     errors = [max_length_error(63)] if len(value) > 63 else []
     if not _matches(DNS1123_LABEL, value):
@@ -98,6 +113,7 @@ def is_dns1035_label(value: str) -> list[str]:
     return errors
 
 
+@remembered
 def is_qualified_name(value: str) -> list[str]:
     """A label or annotation key: an optional DNS prefix, a slash, a name of at most 63 characters."""
     prefix, slash, name = value.rpartition("/")
@@ -123,6 +139,7 @@ def is_qualified_name(value: str) -> list[str]:
     return errors
 
 
+@remembered
 def is_label_value(value: str) -> list[str]:
     errors = [max_length_error(63, "bytes")] if len(value) > 63 else []
     if not _matches(LABEL_VALUE, value):
@@ -159,6 +176,7 @@ def is_env_var_name(value: str) -> list[str]:
     return []
 
 
+@remembered
 def is_config_map_key(value: str) -> list[str]:
     errors = [max_length_error(253)] if len(value) > 253 else []
     if not _matches(CONFIG_MAP_KEY, value):

@@ -46,11 +46,16 @@ class Policy:
         return self.enforce.level == self.audit.level == self.warn.level == PRIVILEGED
 
 
+_NO_POLICY = Policy()
+
+
 def policy_of(labels: Mapping[str, str]) -> tuple[Policy, ErrorList]:
     """What the labels ask for. A level that is wrong counts as restricted, a version that is wrong as latest.
 
     A namespace that enforces a level and says nothing of warnings is warned by it, too.
     """
+    if not any(key.startswith(PREFIX) for key in labels):
+        return _NO_POLICY, []
     errors: ErrorList = []
     found: dict[str, LevelVersion] = {}
     for mode in ("enforce", "audit", "warn"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kubeling.api.apply import lastapplied
@@ -24,7 +24,7 @@ from kubeling.api.apply.managed import (
 from kubeling.api.apply.updater import Conflicts, Updater
 from kubeling.api.apply.validate import validate
 from kubeling.api.errors import StatusError, bad_request, failure
-from kubeling.api.meta import Object
+from kubeling.api.meta import Object, rfc3339
 from kubeling.api.schema import GVK, DecodeError, ObjectSchema
 from kubeling.api.schema.walk import zero
 
@@ -115,7 +115,7 @@ class FieldManager:
             obj = self._versioned(merged, patch)
             if who in managed.owners:
                 owned = managed.owners[who]
-                managed.owners[who] = Ownership(owned.api_version, owned.fields, timestamp(now))
+                managed.owners[who] = Ownership(owned.api_version, owned.fields, rfc3339(now))
         if manager == lastapplied.MANAGER:
             obj = lastapplied.refreshed(obj, patch)
         return _with_managed(obj, managed)
@@ -138,7 +138,7 @@ class FieldManager:
         fields = difference(self._updater.created(self._zero, new), _UNOWNED)
         if not fields:
             return new
-        entry = update_entry(manager, self._gvk.api_version, timestamp(now), fields, subresource)
+        entry = update_entry(manager, self._gvk.api_version, rfc3339(now), fields, subresource)
         return {**new, "metadata": {**(new.get("metadata") or {}), "managedFields": [entry]}}
 
     def _tracked(self, live: Mapping[str, Any], new: Object, managed: Managed, who: Identity, now: datetime) -> Managed:
@@ -150,7 +150,7 @@ class FieldManager:
         if fields:
             before = managed.owners.get(who)
             fields = union(before.fields, fields) if before else fields
-            managed.owners[who] = Ownership(self._gvk.api_version, fields, timestamp(now))
+            managed.owners[who] = Ownership(self._gvk.api_version, fields, rfc3339(now))
         return managed
 
     def _applied(
@@ -222,11 +222,6 @@ def conflict_error(conflicts: Conflicts) -> StatusError:
             lines.extend(f"- {c.path}" for c in found if c.owner == owner)
         message = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
     return failure(409, "Conflict", message, {"causes": causes})
-
-
-def timestamp(now: datetime) -> str:
-    """A time as managed fields carry it."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _text(obj: Mapping[str, Any], name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import Any
 
 from apiserver.kinds.validation.pod.pod_resources import default_pod_level_resources
@@ -145,10 +146,14 @@ def default_requirements(resources: Object | None) -> None:
 def round_resources(owner: Object, field: str) -> None:
     amounts: Object = owner.get(field) or {}
     for name, text in amounts.items():
-        amount = quantity.parse(text)
-        rounded = amount.value.quantize(Decimal("0.001"), ROUND_CEILING)
-        if rounded != amount.value:
-            amounts[name] = str(quantity.Quantity(rounded, amount.format))
+        amounts[name] = _rounded(text)
+
+
+@lru_cache(maxsize=4096)
+def _rounded(text: str) -> str:
+    amount = quantity.parse(text)
+    rounded = amount.value.quantize(Decimal("0.001"), ROUND_CEILING)
+    return text if rounded == amount.value else str(quantity.Quantity(rounded, amount.format))
 
 
 def _requests_from_limits(resources: Object) -> None:

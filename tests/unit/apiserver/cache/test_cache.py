@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from apiserver.cache.entry import Entry, Event, EventType, Form, body_of, encode, entry_of
+from apiserver.cache.entry import Entry, Event, EventType, Form, body_of, decoded_entry, encode, entry_of
 from apiserver.cache.hub import Hub
 from apiserver.cache.kind_cache import KindCache, TooOld
 from apiserver.cache.watcher import CAPACITY
@@ -46,6 +46,22 @@ def test_an_annotation_that_looks_like_a_version_stays() -> None:
     deleted = entry.deleted_at(9).decode(FORM)
     assert deleted["metadata"]["resourceVersion"] == "9"
     assert deleted["metadata"]["annotations"] == obj["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("stored", [encode(thing("a")), orjson.dumps({**thing("a"), "apiVersion": "v1beta1"})])
+def test_the_object_that_comes_with_an_entry_is_what_the_entry_decodes_to(stored: bytes) -> None:
+    entry, obj = decoded_entry("ns/a", stored, 7, FORM)
+    assert obj == entry.decode(FORM)
+
+
+def test_listeners_are_handed_the_decoded_object_and_the_ring_does_not_keep_it() -> None:
+    cache = cache_with()
+    told: list[Any] = []
+    cache.listen(lambda event: told.append(event.obj))
+    cache.apply(Change("/registry/things/ns/a", encode(thing("a")), 50))
+    cache.apply(Change("/registry/things/ns/a", None, 51))
+    assert told[0]["metadata"]["resourceVersion"] == "50" and told[1] is None
+    assert all(event.obj is None for event in cache.events_after(49))
 
 
 def test_encode_drops_the_version_and_keeps_the_rest() -> None:
