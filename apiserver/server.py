@@ -68,7 +68,7 @@ from apiserver.streaming.kubelets import Kubelets, kubelet_context
 from apiserver.streaming.table import with_connections
 from apiserver.tls import server_context
 from apiserver.version import version_info
-from apiserver.wiring import build_audit, build_security
+from apiserver.wiring import build_audit, build_security, request_header_config
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import utcnow
 from kubeling.api.resources import SERVICES
@@ -213,6 +213,7 @@ class Server:
         settings = BootstrapSettings(
             tuple(options.service_cluster_ip_range.split(",")),
             options.client_ca_file.read_text() if options.client_ca_file else "",
+            request_header_config(options),
             rbac="RBAC" in options.authorization_mode,
             metrics=options.enable_metrics_api,
             group_versions=tuple(dict.fromkeys((s.resource.group, s.resource.version) for s in self.catalog.all())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,23 @@ def build_audit(options: Options) -> Auditor | None:
     file = AuditFile(options.audit_log_path, rotation, utcnow)
     line = legacy_line if options.audit_log_format == "legacy" else json_line
     return Auditor(policy, lambda event: file.write(line(event)), utcnow)
+
+
+def request_header_config(options: Options) -> dict[str, str]:
+    """What ``extension-apiserver-authentication`` tells extension servers about the proxy in front of them: this server.
+
+    Empty without ``--requestheader-client-ca-file``. Raises OSError.
+    """
+    if options.requestheader_client_ca_file is None:
+        return {}
+    lists = {
+        "requestheader-allowed-names": options.requestheader_allowed_names,
+        "requestheader-username-headers": options.requestheader_username_headers,
+        "requestheader-group-headers": options.requestheader_group_headers,
+        "requestheader-extra-headers-prefix": options.requestheader_extra_headers_prefix,
+    }
+    authority = options.requestheader_client_ca_file.read_text()
+    return {"requestheader-client-ca-file": authority, **{k: json.dumps(list(v)) for k, v in lists.items()}}
 
 
 def _signing_key(options: Options) -> SigningKey:

@@ -15,7 +15,7 @@ from kubeling.api import quantity, selectors
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, parse_time
 from kubeling.client.discovery import discover
-from kubeling.client.rest import Client
+from kubeling.client.rest import GENERIC, Client
 
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 CUSTOM_VERSIONS = ("v1beta2", "v1beta1")  # best first
@@ -97,9 +97,8 @@ def _unreachable(which: str, why: str) -> MetricsUnusable:
 
 
 def _told(err: StatusError, request: str) -> str:
-    """client-go adds the request to a message that says no more than that there is nothing."""
-    bare = "the server could not find the requested resource"
-    return f"{bare} ({request})" if str(err) == bare else str(err)
+    """client-go adds the request to its own messages, which say no more than that nothing came."""
+    return f"{err} ({request})" if str(err) in GENERIC.values() else str(err)
 
 
 def _usage(item: Mapping[str, Any]) -> Usage:

@@ -262,6 +262,13 @@ _REASONS = {
 }
 
 
+GENERIC = {
+    404: "the server could not find the requested resource",
+    503: "the server is currently unable to handle the request",
+}
+"""What client-go says of answers that are no Status, whatever their text is."""
+
+
 def error_of(status: int, body: bytes) -> StatusError:
     """The StatusError of an answer; one made from the HTTP status where the body is no Status."""
     try:
@@ -271,5 +278,7 @@ def error_of(status: int, body: bytes) -> StatusError:
     if isinstance(decoded, dict) and decoded.get("kind") == "Status":
         decoded.setdefault("code", status)
         return StatusError(decoded)
+    if status in GENERIC:
+        return failure(status, _REASONS[status], GENERIC[status])
     text = body[:512].decode(errors="replace").strip()
     return failure(status, _REASONS.get(status, "Unknown"), text or f"the server answered {status}")

@@ -93,6 +93,10 @@ class Layout:
         return str(self.paths.pki / f"{name}.key")
 
 
+FRONT_PROXY_CA = "front-proxy-ca"
+FRONT_PROXY = Leaf("front-proxy-client", "front-proxy-client")
+"""With which the API server vouches for users at the servers behind API services; an authority of its own signs it."""
+
 CONTROL_PLANE = ("controllers", "scheduler")
 
 
@@ -190,6 +194,13 @@ def _apiserver(layout: Layout) -> Iterator[ComponentSpec]:
         "tls-cert-file": layout.crt("apiserver"),
         "tls-private-key-file": layout.key("apiserver"),
         "client-ca-file": layout.crt("ca"),
+        "requestheader-client-ca-file": layout.crt(FRONT_PROXY_CA),
+        "requestheader-allowed-names": FRONT_PROXY.common_name,
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "proxy-client-cert-file": layout.crt(FRONT_PROXY.file),
+        "proxy-client-key-file": layout.key(FRONT_PROXY.file),
         "kubelet-certificate-authority": layout.crt("ca"),
         "kubelet-client-certificate": layout.crt("apiserver-kubelet-client"),
         "kubelet-client-key": layout.key("apiserver-kubelet-client"),

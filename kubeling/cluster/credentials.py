@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from kubeling.client.kubeconfig import build, write
-from kubeling.cluster.components import CONTROL_PLANE, Layout, client_identities, server_certificates
+from kubeling.cluster.components import (
+    CONTROL_PLANE,
+    FRONT_PROXY,
+    FRONT_PROXY_CA,
+    Layout,
+    client_identities,
+    server_certificates,
+)
 from kubeling.cluster.pki import Authority, ensure_service_account_key
 
 
@@ -12,6 +19,7 @@ def write_credentials(layout: Layout) -> None:
     pki = layout.paths.pki
     authority = Authority(pki)
     ensure_service_account_key(pki)
+    Authority(pki, file=FRONT_PROXY_CA, common_name=FRONT_PROXY_CA).ensure(FRONT_PROXY)
     for leaf in server_certificates(layout):
         authority.ensure(leaf)
     for user, leaf in client_identities(layout.config).items():

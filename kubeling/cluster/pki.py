@@ -65,33 +65,36 @@ class Leaf:
 
 
 class Authority:
-    """A certificate authority in a folder: ``ca.crt`` and ``ca.key``."""
+    """A certificate authority in a folder: ``ca.crt`` and ``ca.key``, or files of another name."""
 
-    def __init__(self, folder: Path, now: datetime | None = None) -> None:
+    def __init__(
+        self, folder: Path, now: datetime | None = None, *, file: str = "ca", common_name: str = "kubernetes"
+    ) -> None:
         self.folder = folder
+        self._file, self._common_name = file, common_name
         self._now = now or datetime.now(UTC)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (folder / "ca.crt").is_file():
+        if not self.crt(file).is_file():
             self._create()
-        self.certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+        self.certificate = x509.load_pem_x509_certificate(self.crt(file).read_bytes())
+        key = serialization.load_pem_private_key(self.key(file).read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{folder / 'ca.key'} holds no elliptic-curve key")
+            raise ValueError(f"{self.key(file)} holds no elliptic-curve key")
         self._key = key
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = _subject("kubernetes", ())
+        name = _subject(self._common_name, ())
         certificate = (
             self._builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("kubernetes")]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(self._common_name)]), critical=False)
             .sign(key, hashes.SHA256())
         )
-        write_private(self.folder / "ca.key", _pem(key))
-        (self.folder / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(self.key(self._file), _pem(key))
+        self.crt(self._file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _builder(
         self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta
