@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from kubelet.app import RestartWanted, make_kubelet
+from kubelet.configuration import with_configuration
 from kubelet.node.bootstrap import bootstrap_kubeconfig
 from kubelet.options import IGNORED, Options
 from kubeling.client.clock import SystemClock
@@ -18,6 +19,7 @@ from kubeling.client.process import Process, client_for, component_main
 
 async def run(options: Options, process: Process) -> None:
     """Works until cancelled; without ``--kubeconfig`` it runs static pods only."""
+    options, configuration = await asyncio.to_thread(with_configuration, options)
     if options.bootstrap_kubeconfig:
         if not options.kubeconfig:
             raise StartError("--bootstrap-kubeconfig needs --kubeconfig, the file that it is to write")
@@ -27,7 +29,7 @@ async def run(options: Options, process: Process) -> None:
         await bootstrap_kubeconfig(bootstrap, target, certificates, name, SystemClock())
     client = client_for(options, "kubelet") if options.kubeconfig or options.master else None
     try:
-        kubelet = await make_kubelet(options, client)
+        kubelet = await make_kubelet(options, client, configuration)
         await kubelet.run()
     except* RestartWanted:
         asyncio.get_running_loop().call_soon(_start_again)

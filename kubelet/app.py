@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from kubelet.configuration import configuration_of
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.images.gc import GcPolicy, ImageCollector
@@ -18,9 +21,11 @@ from kubelet.node.admission import admit, admit_under_pressure
 from kubelet.node.certificates import CertificateFile, CertificateManager
 from kubelet.node.eviction import EvictionManager
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
+from kubelet.node.logind import Logind, logind_present
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
+from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
 from kubelet.node.signals import parse_thresholds
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
@@ -89,8 +94,15 @@ class Kubelet:
     """All parts of one kubelet. ``client`` is None for one that runs static pods only."""
 
     def __init__(
-        self, options: Options, client: Client | None, runtime: Runtime, machine: Machine, clock: Clock | None = None
+        self,
+        options: Options,
+        client: Client | None,
+        runtime: Runtime,
+        machine: Machine,
+        clock: Clock | None = None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
+        self.configuration = configuration or {}
         self.options, self.client, self.runtime, self.machine = options, client, runtime, machine
         self.clock = clock or SystemClock()
         self.settings = node_settings(options, machine, own_address())
@@ -129,6 +141,7 @@ class Kubelet:
         self._serving_context: ssl.SSLContext | None = None
         self._build_pods(options)
         self._build_upkeep()
+        self._build_shutdown()
 
     def _build_pods(self, options: Options) -> None:
         clock, runtime = self.clock, self.runtime
@@ -189,7 +202,8 @@ class Kubelet:
                 clock,
                 self.recorder,
                 pressure=lambda: self.pressure,
-                problem=lambda: self.pods.runtime_error,
+                problem=lambda: self.shutdown.problem or self.pods.runtime_error,
+                period=options.node_status_update_frequency,
             )
             if self.client
             else None
@@ -214,9 +228,14 @@ class Kubelet:
             folder=str(self.root),
         )
         try:
-            thresholds = parse_thresholds(options.eviction_hard)
+            thresholds = parse_thresholds(
+                options.eviction_hard,
+                options.eviction_soft,
+                options.eviction_soft_grace_period,
+                options.eviction_minimum_reclaim,
+            )
         except ValueError as err:
-            raise StartError(f"--eviction-hard: {err}") from err
+            raise StartError(f"eviction thresholds: {err}") from err
         self.evictions = EvictionManager(
             self.pods,
             self.runtime,
@@ -224,12 +243,33 @@ class Kubelet:
             self.clock,
             thresholds,
             self.pods_folder,
+            node=node,
+            pressure_seconds=options.eviction_pressure_transition_period,
+            soft_grace_seconds=options.eviction_max_pod_grace_period,
             changed=self._set_pressure,
             free_disk=self.collector.collect,
         )
 
     def _set_pressure(self, pressure: Pressure) -> None:
-        self.pressure = pressure
+        changed, self.pressure = pressure != self.pressure, pressure
+        if changed:
+            self._report_node()
+
+    def _report_node(self) -> None:
+        if self.registrar is not None:
+            self.registrar.hurry()
+
+    def _build_shutdown(self) -> None:
+        """Raises StartError."""
+        options, node = self.options, {"kind": "Node", "name": self.settings.name, "uid": self.settings.name}
+        try:
+            by_priority = parse_periods(options.shutdown_grace_period_by_pod_priority)
+        except ValueError as err:
+            raise StartError(str(err)) from err
+        periods = grace_periods(options.shutdown_grace_period, options.shutdown_grace_period_critical_pods, by_priority)
+        self.shutdown = ShutdownManager(
+            self.pods, self.recorder, self.clock, periods, node=node, changed=self._report_node
+        )
 
     def _build_server(self) -> HttpServer:
         """Raises StartError."""
@@ -248,8 +288,7 @@ class Kubelet:
             gate,
             self.clock,
             node_name=self.settings.name,
-            configuration={"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1"}
-            | options.model_dump(mode="json"),
+            configuration=configuration_of(options, self.configuration),
         )
         try:
             certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
@@ -284,7 +323,8 @@ class Kubelet:
     def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
         node = self.registrar.node if self.registrar else new_node(self.settings, self.machine)
         return (
-            admit_under_pressure(pod, self.pressure)
+            self.shutdown.admit()
+            or admit_under_pressure(pod, self.pressure)
             or admit(pod, others, node, self.allocatable)
             or admit_features(pod, self.features)
         )
@@ -328,6 +368,18 @@ class Kubelet:
             raise StartError(f"cannot listen on {self.options.address}:{self.options.port}: {err.strerror}") from err
         return server
 
+    async def _follow_shutdown(self) -> None:
+        """SIGPWR, or logind where there is one, says that the machine is going down."""
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGPWR, asked.set)
+        async with asyncio.TaskGroup() as group:
+            if self.shutdown.enabled and logind_present():
+                group.create_task(Logind(self.shutdown, self.clock).run(), name="logind")
+            while True:
+                await asked.wait()
+                asked.clear()
+                await self.shutdown.begin()
+
     def _start_tasks(self, group: asyncio.TaskGroup) -> None:
         group.create_task(self.pods.follow_runtime(), name="runtime events")
         if self.static is not None:
@@ -335,6 +387,7 @@ class Kubelet:
         if self.client is not None:
             group.create_task(self._run_with_api(group), name="api")
         group.create_task(self.pods.relist(), name="relist")
+        group.create_task(self._follow_shutdown(), name="node shutdown")
         if self.options.runtime == "docker":
             group.create_task(self.evictions.run(), name="eviction")
             group.create_task(self.collector.run(), name="image collector")
@@ -395,8 +448,10 @@ async def _finish_nothing(pod: Object, status: Object) -> None:
     _publish_nothing(pod, status)
 
 
-async def make_kubelet(options: Options, client: Client | None) -> Kubelet:
-    """A kubelet for this machine. Raises StartError."""
+async def make_kubelet(
+    options: Options, client: Client | None, configuration: Mapping[str, Any] | None = None
+) -> Kubelet:
+    """A kubelet for this machine; ``configuration`` is the file's. Raises StartError."""
     root = Path(options.root_dir)
     try:
         await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
@@ -405,4 +460,4 @@ async def make_kubelet(options: Options, client: Client | None) -> Kubelet:
     machine = await asyncio.to_thread(read_machine, root)
     clock = SystemClock()
     settings = node_settings(options, machine, own_address())
-    return Kubelet(options, client, make_runtime(options, settings.name, clock), machine, clock)
+    return Kubelet(options, client, make_runtime(options, settings.name, clock), machine, clock, configuration)

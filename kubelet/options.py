@@ -12,6 +12,7 @@ from kubeling.client.flags import CommonOptions, Seconds, StringMap, Strings
 class Options(CommonOptions):
     """Runs a node's pods on a container engine."""
 
+    config: str = Field("", description="KubeletConfiguration file (v1beta1); flags win over it")
     hostname_override: str = Field("", description="the node's name instead of the machine's")
     node_ip: str = Field("", description="the node's address")
     address: str = Field("0.0.0.0", description="address that the server listens on")
@@ -58,6 +59,17 @@ class Options(CommonOptions):
     eviction_hard: str = Field(
         "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%", description="hard eviction thresholds"
     )
+    eviction_soft: str = Field("", description="soft eviction thresholds")
+    eviction_soft_grace_period: str = Field("", description="how long each soft one has to be met (SIGNAL=1m30s,...)")
+    eviction_minimum_reclaim: str = Field("", description="what to reclaim beyond a threshold (SIGNAL=500Mi,...)")
+    eviction_pressure_transition_period: Seconds = Field(300.0, description="how long pressure outlasts its cause")
+    eviction_max_pod_grace_period: int = Field(0, description="most seconds for a pod that a soft threshold ends")
+    node_status_update_frequency: Seconds = Field(10.0, gt=0, description="time between looks at the node's status")
+    shutdown_grace_period: Seconds = Field(0.0, description="config file's: time for pods when the machine shuts down")
+    shutdown_grace_period_critical_pods: Seconds = Field(0.0, description="config file's: part of it for critical pods")
+    shutdown_grace_period_by_pod_priority: Strings = Field(
+        default_factory=list, description="config file's: instead of both, PRIORITY=SECONDS,..."
+    )
     seccomp_default: bool = Field(False, description="RuntimeDefault is the seccomp profile of pods that name none")
     allowed_unsafe_sysctls: Strings = Field(
         default_factory=list, description="sysctls (or prefixes ending in *) that pods may set beyond the safe ones"
@@ -74,12 +86,9 @@ IGNORED = {
     name: "not needed here"
     for name in (
         "cgroup-driver", "container-runtime-endpoint", "image-service-endpoint", "fail-swap-on", "cgroup-root",
-        "cgroups-per-qos", "enforce-node-allocatable", "feature-gates", "cloud-provider", "config",
+        "cgroups-per-qos", "enforce-node-allocatable", "feature-gates", "cloud-provider",
         "pod-infra-container-image", "runtime-cgroups", "volume-plugin-dir", "kubelet-cgroups", "healthz-interval",
     )
 } | {
     "register-node": "the node is always registered",
-} | {
-    name: "the kubelet does not hear of shutdowns: drain the node first"
-    for name in ("shutdown-grace-period", "shutdown-grace-period-critical-pods")
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -21,13 +22,16 @@ from kubeling.client.rest import Client, PatchKind
 log = logging.getLogger(__name__)
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
-_RENEW_SECONDS, _STATUS_SECONDS = 10.0, 10.0
+_RENEW_SECONDS = 10.0
 _FULL_REPORT = timedelta(minutes=5)
 _RETRY_FIRST, _RETRY_MAX = 0.2, 1.0
 
 
 class NodeRegistrar:
-    """``pressure`` and ``problem`` are asked at each report; ``problem`` is empty when the node can run pods."""
+    """``pressure`` and ``problem`` are asked at each report; ``problem`` is empty when the node can run pods.
+
+    ``period`` is the time between looks at the status, in seconds.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,15 @@ class NodeRegistrar:
         *,
         pressure: Callable[[], Pressure],
         problem: Callable[[], str],
+        period: float = 10.0,
     ) -> None:
         self._client, self._runtime, self._settings, self._machine = client, runtime, settings, machine
         self._clock, self._recorder, self._pressure, self._problem = clock, recorder, pressure, problem
+        self._period = period
         self.node: Object = new_node(settings, machine)
         self._reported = clock.now() - 2 * _FULL_REPORT
         self._lease: Object | None = None
+        self._hurry = asyncio.Event()
 
     async def register(self) -> None:
         """Creates the node with its first status, or takes over the one that is there. Tries until it works."""
@@ -112,7 +119,22 @@ class NodeRegistrar:
                 log.warning("Status of node %s: %s", self._settings.name, err)
                 if is_not_found(err):
                     await self.register()
-            await self._clock.sleep(_STATUS_SECONDS)
+            await self._pause()
+
+    def hurry(self) -> None:
+        """Reports at once: something has changed that others wait for."""
+        self._hurry.set()
+
+    async def _pause(self) -> None:
+        over = asyncio.ensure_future(self._clock.sleep(self._period))
+        asked = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait({over, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (over, asked):
+                task.cancel()
+            await asyncio.gather(over, asked, return_exceptions=True)
+        self._hurry.clear()
 
     async def _report(self) -> None:
         self.node = await self._client.get(NODES, self._settings.name)

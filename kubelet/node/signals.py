@@ -10,6 +10,7 @@ from pathlib import Path
 from kubelet.node.machine import memory_info
 from kubelet.node.status import Pressure
 from kubeling.api import quantity
+from kubeling.client.flags import parse_duration
 
 MEMORY, DISK, INODES, PIDS = "memory.available", "nodefs.available", "nodefs.inodesFree", "pid.available"
 # the resource that each signal is about, as messages name it
@@ -24,37 +25,80 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """At least ``amount`` (bytes or a count), or ``share`` of the capacity, has to be available."""
+class Amount:
+    """``amount`` (bytes or a count), or ``share`` of the capacity."""
 
-    signal: str
     amount: int = 0
     share: float = 0.0
 
-    def minimum(self, capacity: int) -> int:
+    def of(self, capacity: int) -> int:
         return int(capacity * self.share) if self.share else self.amount
 
-    def is_met(self, readings: Mapping[str, Reading]) -> bool:
-        """True when there is too little."""
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """At least ``minimum`` has to be available.
+
+    A soft threshold has ``grace``, the seconds that it has to be met for before pods go. Once met, it stays so until
+    ``reclaim`` more than the minimum is available.
+    """
+
+    signal: str
+    least: Amount
+    grace: float | None = None
+    reclaim: Amount = Amount()
+
+    @property
+    def soft(self) -> bool:
+        return self.grace is not None
+
+    def minimum(self, capacity: int) -> int:
+        return self.least.of(capacity)
+
+    def is_met(self, readings: Mapping[str, Reading], *, before: bool = False) -> bool:
+        """True when there is too little; ``before``: it was met at the last look."""
         reading = readings.get(self.signal)
-        return reading is not None and reading.available < self.minimum(reading.capacity)
+        if reading is None:
+            return False
+        wanted = self.minimum(reading.capacity) + (self.reclaim.of(reading.capacity) if before else 0)
+        return reading.available < wanted
 
 
-def parse_thresholds(text: str) -> tuple[Threshold, ...]:
-    """``memory.available<100Mi,nodefs.available<10%``. Raises ValueError."""
-    found: dict[str, Threshold] = {}
+def parse_amount(text: str) -> Amount:
+    """``10%`` or a quantity. Raises ValueError."""
+    if text.endswith("%"):
+        return Amount(share=float(text[:-1]) / 100)
+    return Amount(quantity.parse(text).integer())
+
+
+def _by_signal(text: str, sign: str) -> dict[str, str]:
+    found: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
-        name, sign, value = part.partition("<")
+        name, given, value = part.partition(sign)
         signal = _ALIASES.get(name, name)
-        if not sign or signal not in RESOURCES:
+        if not given or signal not in RESOURCES:
             raise ValueError(
-                f"invalid eviction threshold {part!r}: want SIGNAL<VALUE with one of {', '.join(RESOURCES)}"
+                f"invalid eviction threshold {part!r}: want SIGNAL{sign}VALUE with one of {', '.join(RESOURCES)}"
             )
-        if value.endswith("%"):
-            found[signal] = Threshold(signal, share=float(value[:-1]) / 100)
-        else:
-            found[signal] = Threshold(signal, amount=quantity.parse(value).integer())
-    return tuple(found.values())
+        found[signal] = value
+    return found
+
+
+def parse_thresholds(hard: str, soft: str = "", soft_grace: str = "", reclaim: str = "") -> tuple[Threshold, ...]:
+    """Hard and soft thresholds from the flags' text, ``memory.available<100Mi,nodefs.available<10%``. Raises ValueError.
+
+    ``soft_grace`` (``memory.available=1m30s``) is needed for every soft one; ``reclaim`` is ``memory.available=500Mi``.
+    """
+    back = {signal: parse_amount(value) for signal, value in _by_signal(reclaim, "=").items()}
+    graces = {signal: parse_duration(value) for signal, value in _by_signal(soft_grace, "=").items()}
+    found = []
+    for signal, value in _by_signal(hard, "<").items():
+        found.append(Threshold(signal, parse_amount(value), reclaim=back.get(signal, Amount())))
+    for signal, value in _by_signal(soft, "<").items():
+        if signal not in graces:
+            raise ValueError(f"grace period must be specified for the soft eviction threshold {signal}")
+        found.append(Threshold(signal, parse_amount(value), graces[signal], back.get(signal, Amount())))
+    return tuple(found)
 
 
 def read_signals(folder: Path) -> dict[str, Reading]:

@@ -11,6 +11,8 @@ from kubelet.runtime.protocol import PodRecord
 from kubeling.api.meta import Object, rfc3339
 
 OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+# what the kubelet says of a pod at times; its own alone are taken back
+SOMETIMES, PASSING = ("DisruptionTarget",), ("PodResizePending", "PodResizeInProgress")
 Verdict = tuple[str, str, str]  # status, reason, message
 
 
@@ -23,10 +25,11 @@ def for_pod(
     now: datetime,
     *,
     ending: bool = False,
+    extra: Mapping[str, Verdict] | None = None,
 ) -> list[Object]:
     """Conditions of others first, then the kubelet's own; transition times move only when a status does.
 
-    ``ending``: the sandbox goes, too.
+    ``ending``: the sandbox goes, too. ``extra``: verdicts on SOMETIMES and PASSING types; a PASSING one that is not there is over.
     """
     old = {c["type"]: c for c in (pod.get("status") or {}).get("conditions") or ()}
     containers_ready = _containers_ready(pod, init, main, phase)
@@ -39,7 +42,9 @@ def for_pod(
     }
     generation = (pod.get("metadata") or {}).get("generation")
     own = [_condition(type_, verdicts[type_], old.get(type_), generation, now) for type_ in OWN]
-    return [dict(c) for t, c in old.items() if t not in OWN] + own
+    extra = extra or {}
+    own = [_condition(t, verdict, old.get(t), generation, now) for t, verdict in extra.items()] + own
+    return [dict(c) for t, c in old.items() if t not in (*OWN, *PASSING, *extra)] + own
 
 
 def _condition(

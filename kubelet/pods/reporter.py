@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubelet.pods import spec as podspec
-from kubelet.pods.conditions import OWN
+from kubelet.pods.conditions import OWN, PASSING, SOMETIMES
 from kubeling.api.errors import StatusError, is_conflict, is_not_found
 from kubeling.api.meta import Object, name_of, namespace_of, uid_of
 from kubeling.api.resources import PODS
@@ -36,8 +36,10 @@ def status_patch(pod: Object, status: Object) -> Object:
     conditions = [
         _dropping(known.get(c["type"]), c)
         for c in status.get("conditions") or ()
-        if c["type"] in OWN and _differs(known.get(c["type"]), c)
+        if c["type"] in (*OWN, *PASSING, *SOMETIMES) and _differs(known.get(c["type"]), c)
     ]
+    said = {c["type"] for c in status.get("conditions") or ()}
+    conditions += [{"type": t, "$patch": "delete"} for t in PASSING if t in known and t not in said]
     if conditions:
         changed["conditions"] = conditions
     return {"metadata": {"uid": uid_of(pod)}, "status": changed} if changed else {}

@@ -30,7 +30,8 @@ class Facts:
     """What the status is made from beside pod and records.
 
     ``waiting`` by container name; ``ready`` and ``started`` are the probes' verdicts; ``messages`` are termination
-    messages and ``images`` image records, by container id and image id; ``reason``/``message`` fail the pod.
+    messages and ``images`` image records, by container id and image id; ``reason``/``message`` fail the
+    pod; ``disruption`` is why it has to make room.
     """
 
     now: datetime
@@ -40,6 +41,7 @@ class Facts:
     started: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, ImageRecord] = field(default_factory=dict)
+    disruption: str = ""
     reason: str = ""
     message: str = ""
     terminal: bool = False
@@ -58,7 +60,12 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     status: Object = {"phase": phase}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
-    status["conditions"] = conditions.for_pod(pod, observed, init, main, phase, facts.now, ending=facts.terminal)
+    extra_conditions = {}
+    if facts.disruption:
+        extra_conditions["DisruptionTarget"] = ("True", "TerminationByKubelet", facts.disruption)
+    status["conditions"] = conditions.for_pod(
+        pod, observed, init, main, phase, facts.now, ending=facts.terminal, extra=extra_conditions
+    )
     for name, value in (
         ("message", facts.message or old.get("message")),
         ("reason", facts.reason or old.get("reason")),

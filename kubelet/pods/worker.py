@@ -39,6 +39,7 @@ class PodWorker:
         self._kit = kit
         self._wake = asyncio.Event()
         self._end_asked = asyncio.Event()
+        self.ended = asyncio.Event()  # its containers have ended for good
         self._end = PodEnd()
         self._waiting: dict[str, Waiting] = {}
         self._told_backoff: dict[str, str] = {}
@@ -78,9 +79,12 @@ class PodWorker:
         self._end.gone = True
         self._ask_end()
 
-    def fail(self, reason: str, message: str, grace: float | None = None) -> None:
-        """Ends the pod as Failed: evicted, past its deadline, or with its node."""
-        self._end.reason, self._end.message = reason, message
+    def fail(self, reason: str, message: str, grace: float | None = None, *, disruption: bool = False) -> None:
+        """Ends the pod as Failed: evicted, past its deadline, or with its node.
+
+        ``disruption``: for no fault of its own, which its condition DisruptionTarget tells.
+        """
+        self._end.reason, self._end.message, self._end.disruption = reason, message, disruption
         if grace is not None:
             self._end.grace = grace
         self._ask_end()
@@ -104,6 +108,7 @@ class PodWorker:
             await self._sync_unless_ending()
             await self._sleep()
         await self._retry_until_done(self._terminate)
+        self.ended.set()
         while not (is_deleting(self.pod) or self._end.gone):
             self._wake.clear()
             await self._wake.wait()
@@ -356,6 +361,7 @@ class PodWorker:
             started=verdicts.started,
             messages=await self._messages.of(self.pod, observed),
             images=self._images,
+            disruption=self._end.message if self._end.disruption else "",
             reason=self._end.reason if terminal else "",
             message=self._end.message if terminal else "",
             terminal=terminal,

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import aiodocker
@@ -41,6 +42,7 @@ from kubelet.runtime.protocol import (
     SandboxSpec,
     State,
 )
+from kubelet.volumes.usage import folder_size
 
 log = logging.getLogger(__name__)
 _EVENTS = ["start", "die", "oom", "destroy"]
@@ -377,6 +379,14 @@ class DockerRuntime(DockerImages):
         except NotFound:
             return None
         return usage_from(stats)
+
+    async def disk_usage(self, container_id: str) -> int:
+        try:
+            found = await call(self._engine._query_json(f"containers/{container_id}/json", params={"size": "1"}))
+        except NotFound:
+            return 0
+        logs = Path(found["LogPath"]) if found.get("LogPath") else None
+        return int(found.get("SizeRw") or 0) + (await asyncio.to_thread(folder_size, logs.parent) if logs else 0)
 
     async def dial(self, sandbox: SandboxRecord, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if sandbox.host_network:

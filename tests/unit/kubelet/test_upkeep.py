@@ -15,8 +15,8 @@ from kubelet.images.gc import Disk, GcPolicy, images_to_remove
 from kubelet.node.admission import admit_under_pressure
 from kubelet.node.bootstrap import kubeconfig_of
 from kubelet.node.certificates import CertificateDenied, CertificateFile, CertificateManager, rotation_time, signed
-from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess
-from kubelet.node.signals import DISK, MEMORY, Reading, Threshold, parse_thresholds, pressure_of
+from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
+from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
 from kubelet.node.status import Pressure
 from kubelet.pods.resize import resizes
 from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, PodRef, Resources, State
@@ -35,7 +35,7 @@ def pod(name: str = "p", priority: int = 0, **container: Any) -> dict[str, Any]:
 
 def test_thresholds() -> None:
     memory, disk = parse_thresholds("memory.available<100Mi,nodefs.available<10%")
-    assert (memory, disk) == (Threshold(MEMORY, 100 << 20), Threshold(DISK, share=0.1))
+    assert (memory, disk) == (Threshold(MEMORY, Amount(100 << 20)), Threshold(DISK, Amount(share=0.1)))
     assert memory.is_met({MEMORY: Reading(50 << 20, GIB)})
     assert not memory.is_met({MEMORY: Reading(200 << 20, GIB)})
     assert disk.is_met({DISK: Reading(9, 100)}) and not disk.is_met({DISK: Reading(11, 100)})
@@ -53,7 +53,7 @@ def test_who_is_evicted_first() -> None:
         PodUse(pod("critical", 2_000_000_000), 9999, 0),
     ]
     assert [u.pod["metadata"]["name"] for u in eviction_order(uses)] == ["greedier", "greedy", "important", "modest"]
-    assert eviction_message(MEMORY, 100 << 20, 50 << 20, PodUse(pod(), 20 << 20, 0)) == (
+    assert eviction_message(MEMORY, 100 << 20, 50 << 20, PodUse(pod(), 20 << 20, 0, {"c": (20 << 20, 0)})) == (
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
         "Container c was using 20Mi, request is 0, has larger consumption of memory. "
     )
@@ -62,7 +62,8 @@ def test_who_is_evicted_first() -> None:
 def test_local_storage_limits() -> None:
     given = pod(resources={"limits": {"ephemeral-storage": "2Mi"}})
     given["spec"]["volumes"] = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}]
-    assert storage_excess(given, {"v": 1 << 20}) == ""
+    assert storage_excess(given, {"v": 1 << 20}, {"c": 1 << 20}) == ""
+    assert storage_excess(given, {}, {"c": 3 << 20}).startswith("Pod ephemeral local storage usage exceeds")
     assert storage_excess(given, {"v": 2 << 20}) == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
     assert (
         storage_excess(given, {"w": 3 << 20})
@@ -174,3 +175,18 @@ def test_denied_requests_and_the_new_kubeconfig() -> None:
     found = kubeconfig_of(given, Path("/pki/current.pem"))
     assert found["clusters"][0]["cluster"] == {"server": "https://s"}
     assert "secret" not in str(found)
+
+
+def test_soft_thresholds_and_reclaim() -> None:
+    hard, soft = parse_thresholds(
+        "memory.available<100Mi", "memory.available<200Mi", "memory.available=1m30s", "memory.available=50Mi"
+    )
+    assert (hard.soft, soft.soft, soft.grace) == (False, True, 90.0)
+    assert not hard.is_met({MEMORY: Reading(120 << 20, GIB)})
+    assert hard.is_met({MEMORY: Reading(120 << 20, GIB)}, before=True)
+    assert not hard.is_met({MEMORY: Reading(150 << 20, GIB)}, before=True)
+    assert thresholds_to_act_on([soft], {soft: 10.0}, 99.0) == []
+    assert thresholds_to_act_on([soft], {soft: 10.0}, 100.0) == [soft]
+    assert thresholds_to_act_on([soft, hard], {soft: 0.0, hard: 100.0}, 100.0) == [hard, soft]
+    with pytest.raises(ValueError, match=r"^grace period must be specified for the soft eviction threshold memory"):
+        parse_thresholds("", "memory.available<1Gi")
