@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.kinds.printing import AGE, NAME, age_of, column
+from apiserver.kinds.resource.claim_status import validate_claim_status
 from apiserver.kinds.resource.claims import validate_claim_spec, validate_device_class
 from apiserver.kinds.resource.internal import internal_claim_spec, internal_template_spec
 from apiserver.kinds.resource.slices import validate_slice
@@ -65,6 +66,11 @@ class ResourceClaimStrategy(SpecStrategy):
         return immutable(internal_claim_spec(obj["spec"]), internal_claim_spec(old.get("spec") or {}), Path("spec"))
 
 
+class ResourceClaimStatusStrategy(StatusStrategy):
+    def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
+        return validate_claim_status(obj, old)
+
+
 class ResourceClaimTemplateStrategy(Strategy):
     def default(self, obj: Object) -> None:
         default_claim_spec(obj.setdefault("spec", {}).setdefault("spec", {}))
@@ -115,7 +121,7 @@ RESOURCE_CLAIM = Kind(
         (NAME, column("State", "A summary of the current state (allocated, pending, reserved, etc.)."), AGE),
         lambda obj, now: [name_of(obj), _claim_state(obj), age_of(obj, now)],
     ),
-    StatusStrategy(_CLAIM),
+    ResourceClaimStatusStrategy(_CLAIM),
 )
 RESOURCE_CLAIM_TEMPLATE = Kind(RESOURCE_CLAIM_TEMPLATES, ResourceClaimTemplateStrategy(), _PLAIN)
 RESOURCE_SLICE = Kind(

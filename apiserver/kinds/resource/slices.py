@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.kinds.resource.claims import each, label, qualified_name, validate_driver_name
+from apiserver.kinds.resource.common import each, label, validate_driver_name
+from apiserver.kinds.resource.devices import validate_counters, validate_device
 from apiserver.kinds.validation.meta import immutable
 from apiserver.kinds.validation.selectors import validate_node_selector
 from kubeling.api import names
@@ -18,10 +19,7 @@ MAX_ADVANCED_DEVICES = 64
 """Of a slice whose devices have taints or consume counters."""
 MAX_COUNTER_SETS = 8
 MAX_POOL_NAME = 253
-MAX_ATTRIBUTE = 64
 _PLACES = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
-_VALUES = ("int", "bool", "string", "version")
-_ONE_VALUE = "exactly one value must be specified"
 
 
 def validate_slice(obj: Fields, old: Fields | None = None) -> ErrorList:
@@ -37,7 +35,12 @@ def validate_slice(obj: Fields, old: Fields | None = None) -> ErrorList:
         errors.append(invalid(path, "", "only one of `sharedCounters` or `devices` is allowed"))
     advanced = any(d.get("taints") or d.get("consumesCounters") for d in devices)
     limit = MAX_ADVANCED_DEVICES if advanced else MAX_DEVICES
-    errors += each(devices, _device, path.child("devices"), limit=limit, key=_name)
+    before = {_name(d): d for d in ((old or {}).get("spec") or {}).get("devices") or ()}
+
+    def device(item: Fields, where: Path) -> ErrorList:
+        return validate_device(item, where, before.get(_name(item)), places=bool(spec.get("perDeviceNodeSelection")))
+
+    errors += each(devices, device, path.child("devices"), limit=limit, key=_name)
     counters = path.child("sharedCounters")
     return errors + each(spec.get("sharedCounters"), _counter_set, counters, limit=MAX_COUNTER_SETS, key=_name)
 
@@ -53,15 +56,20 @@ def _unchanged(spec: Fields, old: Fields, path: Path) -> ErrorList:
     return errors + immutable(spec.get("nodeName"), old.get("nodeName"), path.child("nodeName"))
 
 
-def _pool(pool: Fields, path: Path) -> ErrorList:
-    name, where = _name(pool), path.child("name")
+def validate_pool_name(name: str, path: Path) -> ErrorList:
+    """DNS names with slashes between them."""
     errors: ErrorList = []
     if not name:
-        errors.append(required(where))
+        errors.append(required(path))
     if len(name) > MAX_POOL_NAME:
-        errors.append(too_long(where, MAX_POOL_NAME))
+        errors.append(too_long(path, MAX_POOL_NAME))
     for part in name.split("/") if name else ():
-        errors += [invalid(where, part, m) for m in names.is_dns1123_subdomain(part)]
+        errors += [invalid(path, part, m) for m in names.is_dns1123_subdomain(part)]
+    return errors
+
+
+def _pool(pool: Fields, path: Path) -> ErrorList:
+    errors = validate_pool_name(_name(pool), path.child("name"))
     count, generation = pool.get("resourceSliceCount") or 0, pool.get("generation") or 0
     if count <= 0:
         errors.append(invalid(path.child("resourceSliceCount"), count, "must be greater than zero"))
@@ -103,30 +111,6 @@ def _one_term(selector: Fields, path: Path) -> ErrorList:
     return errors
 
 
-def _device(device: Fields, path: Path) -> ErrorList:
-    errors = label(_name(device), path.child("name"))
-    for key, attribute in sorted((device.get("attributes") or {}).items()):
-        where = path.child("attributes").key(key)
-        errors += qualified_name(key, where) + _attribute(attribute or {}, where)
-    for key in sorted(device.get("capacity") or {}):
-        errors += qualified_name(key, path.child("capacity").key(key))
-    return errors
-
-
-def _attribute(attribute: Fields, path: Path) -> ErrorList:
-    given = [field for field in _VALUES if attribute.get(field) is not None]
-    if not given:
-        return [required(path, _ONE_VALUE)]
-    errors: ErrorList = []
-    for field in ("string", "version"):
-        if len(str(attribute.get(field) or "").encode()) > MAX_ATTRIBUTE:
-            errors.append(too_long(path.child(field), MAX_ATTRIBUTE))
-    return errors
-
-
 def _counter_set(counters: Fields, path: Path) -> ErrorList:
     errors = label(_name(counters), path.child("name")) if _name(counters) else [required(path.child("name"))]
-    where = path.child("counters")
-    if not counters.get("counters"):
-        return [*errors, required(where)]
-    return errors + [error for key in sorted(counters["counters"]) for error in label(key, where)]
+    return errors + validate_counters(counters.get("counters"), path.child("counters"))

@@ -169,7 +169,7 @@ def _are_maps(*lists: Sequence[Any]) -> bool:
     if "slice" in kinds:
         raise _unprocessable("lists of lists are not supported")
     if len(kinds) > 1:
-        raise _unexpected(f"list element types are not identical: {sorted(kinds)}")
+        raise _unexpected(f"list element types are not identical: {go_format([list(items) for items in lists])}")
     return kinds == {"map"}
 
 

@@ -106,6 +106,11 @@ def test_new_values_come_without_nulls_and_directives() -> None:
             500,
             "The order in patch list:\n[map[name:A]]\n doesn't match $setElementOrder list:\n[map[name:B]]\n",
         ),
+        (
+            {"env": [{"name": "A"}, "x"]},
+            500,
+            "list element types are not identical: [[map[name:A value:1] map[name:B value:2] map[name:C value:3]] [map[name:A] x]]",
+        ),
         ({"$deleteFromPrimitiveList/args": 1}, 400, "invalid patch format of primitive list"),
     ],
 )
