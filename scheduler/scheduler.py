@@ -21,6 +21,7 @@ from scheduler.framework.status import Rejection, reject
 from scheduler.metrics import SchedulerMetrics
 from scheduler.model.pod import PodInfo
 from scheduler.plugins.binder import DefaultBinder
+from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.volumebinding import VolumeBinding
 from scheduler.queue import QueuedPod, SchedulingQueue
 from scheduler.writer import Writer
@@ -60,7 +61,7 @@ class Scheduler:
             for plugin in profile.plugins.values():
                 if isinstance(plugin, DefaultBinder):
                     plugin.write = writer.bind
-                if isinstance(plugin, VolumeBinding):
+                if isinstance(plugin, VolumeBinding | DynamicResources):
                     plugin.writer = writer
 
     async def run(self) -> None:

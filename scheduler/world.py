@@ -9,6 +9,7 @@ from kubeling.api.meta import Key, Object, labels_of, name_of
 from kubeling.api.resource import Resource
 from kubeling.api.resources import (
     CSI_NODES,
+    DEVICE_CLASSES,
     NAMESPACES,
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
@@ -17,6 +18,8 @@ from kubeling.api.resources import (
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_CLAIMS,
+    RESOURCE_SLICES,
     SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
@@ -41,6 +44,9 @@ _LISTED: tuple[tuple[Resource, ClusterEvent | None], ...] = (
     (PERSISTENT_VOLUMES, ClusterEvent.VOLUME),
     (STORAGE_CLASSES, ClusterEvent.STORAGE_CLASS),
     (CSI_NODES, ClusterEvent.CSI),
+    (RESOURCE_CLAIMS, ClusterEvent.RESOURCE_CLAIM),
+    (RESOURCE_SLICES, ClusterEvent.DEVICES),
+    (DEVICE_CLASSES, ClusterEvent.DEVICE_CLASS),
 )
 Handler = Callable[[Object | None, Object | None], None]
 
@@ -177,8 +183,10 @@ def _part(obj: Object, section: str, name: str) -> Any:
 
 
 def _changed_itself(before: PodInfo, after: PodInfo) -> bool:
-    """Whether anything but the status is different."""
-    return before.spec != after.spec or before.labels != after.labels
+    """Whether anything that scheduling goes by is different: of the status only the names of its claims."""
+    status, was = (p.obj.get("status") or {} for p in (after, before))
+    claims = "resourceClaimStatuses"
+    return before.spec != after.spec or before.labels != after.labels or status.get(claims) != was.get(claims)
 
 
 __all__ = ["InformerListers", "World", "node_events"]

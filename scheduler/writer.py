@@ -8,7 +8,7 @@ from typing import Any
 
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, condition_of, name_of, namespace_of, rfc3339, uid_of
-from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_CLAIMS
 from kubeling.client.clock import Clock, SystemClock
 from kubeling.client.events import EventRecorder
 from kubeling.client.rest import Client, PatchKind
@@ -17,6 +17,7 @@ from scheduler.model.pod import PodInfo
 from scheduler.plugins.volumebinding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference
 
 NOTE_LIMIT = 1024
+CLAIM_FINALIZER = "resource.kubernetes.io/delete-protection"
 
 
 class Writer:
@@ -132,6 +133,24 @@ class Writer:
 
     async def claims_changed(self) -> None:
         await self._claim_change.wait()
+
+    # what DynamicResources writes
+
+    async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
+        """Reserves the claim for the pod, with the allocation where it has none. A conflict means that somebody was faster."""
+        current = claim
+        finalizers = claim["metadata"].get("finalizers") or []
+        if allocation is not None and CLAIM_FINALIZER not in finalizers:
+            metadata = {**claim["metadata"], "finalizers": [*finalizers, CLAIM_FINALIZER]}
+            current = await self._client.update(RESOURCE_CLAIMS, {**claim, "metadata": metadata})
+        status = dict(current.get("status") or {})
+        reserved = status.get("reservedFor") or []
+        if allocation is None and any(r.get("uid") == uid_of(pod.obj) for r in reserved):
+            return
+        if allocation is not None:
+            status["allocation"] = allocation
+        status["reservedFor"] = [*reserved, {"resource": "pods", "name": pod.key.name, "uid": uid_of(pod.obj)}]
+        await self._client.update(RESOURCE_CLAIMS, {**current, "status": status}, subresource="status")
 
     def claim_handler(self) -> Callable[[Object | None, Object | None], None]:
         """To be called with every change of a claim."""

@@ -23,6 +23,9 @@ class ClusterEvent(Enum):
     VOLUME = auto()
     STORAGE_CLASS = auto()
     CSI = auto()
+    RESOURCE_CLAIM = auto()
+    DEVICES = auto()
+    DEVICE_CLASS = auto()
     ANYTHING = auto()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scheduler.framework.plugin import Plugin
 from scheduler.framework.profile import Entry
 from scheduler.plugins.binder import DefaultBinder
+from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.interpod import InterPodAffinity
 from scheduler.plugins.placement import (
     ImageLocality,
@@ -37,6 +38,7 @@ DEFAULT_PROFILE: tuple[Entry, ...] = (
     Entry(VolumeZone),
     Entry(PodTopologySpread, weight=2),
     Entry(InterPodAffinity, weight=2),
+    Entry(DynamicResources),
     Entry(DefaultPreemption),
     Entry(NodeResourcesBalancedAllocation, weight=1),
     Entry(ImageLocality, weight=1),

@@ -6,7 +6,15 @@ import asyncio
 
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, condition_of, is_deleting
-from kubeling.api.resources import EVENTS, NODES, PODS, PRIORITY_CLASSES
+from kubeling.api.resources import (
+    DEVICE_CLASSES,
+    EVENTS,
+    NODES,
+    PODS,
+    PRIORITY_CLASSES,
+    RESOURCE_CLAIMS,
+    RESOURCE_SLICES,
+)
 from tests.integration.controllers.conftest import eventually
 from tests.integration.scheduler.conftest import World
 
@@ -133,3 +141,31 @@ async def test_a_deleted_pod_is_no_trouble(world: World) -> None:
             assert err.code == 404
     await world.pod("last", "4")
     assert await node_of(world, "last")
+
+
+async def test_a_pod_gets_a_device_of_its_node(world: World) -> None:
+    await world.node("without")
+    node = await world.node("with")
+    driver = f"{world.prefix}.example.com"
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    slice_ = {"driver": driver, "nodeName": node, "pool": pool, "devices": [{"name": "d"}]}
+    await world.client.create(DEVICE_CLASSES, {"metadata": {"name": world.prefix}, "spec": {}})
+    devices = {"requests": [{"name": "r", "exactly": {"deviceClassName": world.prefix}}]}
+    for name in ("one", "two"):
+        await world.client.create(
+            RESOURCE_CLAIMS, {"metadata": {"name": name, "namespace": world.prefix}, "spec": {"devices": devices}}
+        )
+    entries = [{"name": "dev", "resourceClaimName": "one"}]
+    await world.pod("p", resourceClaims=entries)
+    waiting = await refused(world, "p")
+    condition = condition_of(waiting, "PodScheduled")
+    assert condition is not None and "cannot allocate all claims" in condition["message"]
+    await world.client.create(RESOURCE_SLICES, {"metadata": {"name": world.prefix}, "spec": slice_})
+    assert await node_of(world, "p", 60) == node
+    claim = await world.client.get(RESOURCE_CLAIMS, "one", world.prefix)
+    assert claim["metadata"]["finalizers"] == ["resource.kubernetes.io/delete-protection"]
+    assert [r["name"] for r in claim["status"]["reservedFor"]] == ["p"]
+    result = {"request": "r", "driver": driver, "pool": node, "device": "d"}
+    assert claim["status"]["allocation"]["devices"]["results"] == [result]
+    await world.pod("q", resourceClaims=[{"name": "dev", "resourceClaimName": "two"}])
+    await refused(world, "q")  # there is one device, and somebody has it

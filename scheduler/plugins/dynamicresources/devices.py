@@ -1,0 +1,94 @@
+"""The devices that a node can use, from the ResourceSlices of all pools: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubeling.api.meta import Object
+from scheduler.model.node import NodeInfo
+from scheduler.model.terms import node_terms
+
+DeviceId = tuple[str, str, str]
+"""Driver, pool, device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """``spec`` is the slice's entry; ``where`` what of slice or device says on which nodes it is."""
+
+    id: DeviceId
+    spec: Mapping[str, Any]
+    where: Mapping[str, Any]
+
+    def attribute(self, name: str) -> Any:
+        """The value of a qualified attribute; a name without a domain is the driver's own. None when it has none."""
+        attributes = self.spec.get("attributes") or {}
+        if name in attributes:
+            return attributes[name]
+        domain, _, own = name.rpartition("/")
+        return attributes.get(own) if domain == self.id[0] else None
+
+
+def devices_on(node: NodeInfo, slices: Iterable[Object]) -> list[Device]:
+    """The devices of complete pools in their latest generation that the node can use, in the order of the slices.
+
+    Devices that draw on shared counters are left out: partitions are not accounted for.
+    """
+    found = []
+    for slice_ in latest(slices):
+        spec = slice_["spec"]
+        per_device = spec.get("perDeviceNodeSelection")
+        for entry in spec.get("devices") or ():
+            where = entry if per_device else spec
+            if not entry.get("consumesCounters") and _is_there(where, node):
+                found.append(Device((spec["driver"], spec["pool"]["name"], entry["name"]), entry, where))
+    return found
+
+
+def latest(slices: Iterable[Object]) -> list[Object]:
+    """The slices of each pool's latest generation, where all of them are there."""
+    pools: dict[tuple[str, str], list[Object]] = {}
+    for slice_ in slices:
+        pools.setdefault((slice_["spec"]["driver"], slice_["spec"]["pool"]["name"]), []).append(slice_)
+    found: list[Object] = []
+    for pool in pools.values():
+        newest = max(_generation(s) for s in pool)
+        current = [s for s in pool if _generation(s) == newest]
+        if len(current) == int(current[0]["spec"]["pool"].get("resourceSliceCount", 0)):
+            found += sorted(current, key=lambda s: str(s["metadata"]["name"]))
+    return found
+
+
+def _generation(slice_: Object) -> int:
+    return int(slice_["spec"]["pool"].get("generation", 0))
+
+
+def _is_there(where: Mapping[str, Any], node: NodeInfo) -> bool:
+    if where.get("nodeName"):
+        return bool(where["nodeName"] == node.name)
+    if where.get("allNodes"):
+        return True
+    return selects(where.get("nodeSelector"), node)
+
+
+def selects(selector: Mapping[str, Any] | None, node: NodeInfo) -> bool:
+    """Whether a NodeSelector matches; a missing one matches nothing."""
+    terms = node_terms(selector) if selector else None
+    return terms is not None and any(t.matches(node.name, node.labels) for t in terms)
+
+
+def node_selector(devices: Iterable[Device]) -> Object | None:
+    """Where an allocation of these devices can be used; None: everywhere."""
+    requirements: dict[str, list[Object]] = {"matchFields": [], "matchExpressions": []}
+    for device in devices:
+        name = device.where.get("nodeName")
+        if name:
+            field = {"key": "metadata.name", "operator": "In", "values": [name]}
+            return {"nodeSelectorTerms": [{"matchFields": [field]}]}
+        for term in (device.where.get("nodeSelector") or {}).get("nodeSelectorTerms") or ():
+            for section, known in requirements.items():
+                known += [r for r in term.get(section) or () if r not in known]
+    term = {section: known for section, known in requirements.items() if known}
+    return {"nodeSelectorTerms": [term]} if term else None

@@ -1,0 +1,182 @@
+"""The plugin: claims that are allocated already bind the pod to where they can be used, others are allocated for its node.
+
+Source: upstream's DynamicResources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kubeling.api.meta import Object, is_deleting, name_of, uid_of
+from scheduler.framework.events import ClusterEvent
+from scheduler.framework.plugin import Filtering, Plugin
+from scheduler.framework.status import Rejection, reject
+from scheduler.model.node import NodeInfo
+from scheduler.model.pod import PodInfo
+from scheduler.model.snapshot import Snapshot
+from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
+from scheduler.plugins.dynamicresources.devices import Device, DeviceId, devices_on, selects
+
+MOST_CONSUMERS = 256
+_NOT_HERE = reject("resourceclaim not available on the node", final=True)
+_CANNOT = reject("cannot allocate all claims")
+
+
+class ClaimWriter(Protocol):
+    """Writes what was decided about a claim. Raises StatusError, ClientError."""
+
+    async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
+        """Reserves the claim for the pod; ``allocation`` is written when it has none yet."""
+
+
+def no_cel(expression: str, device: Device) -> bool:
+    """The seam for ``kubeling.api.cel``: until that exists no expression selects anything, and the pod's event says so."""
+    raise Unallocatable(f"the selector {expression!r} cannot be evaluated: CEL is not supported by this scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """An allocation that was decided on and that the informer has not shown yet."""
+
+    pod: str
+    allocation: Object
+
+
+class DynamicResources(Plugin):
+    """Devices for pods. ``matches`` evaluates the selectors of classes and requests."""
+
+    name = "DynamicResources"
+    helped_by = frozenset(
+        {
+            ClusterEvent.RESOURCE_CLAIM,
+            ClusterEvent.DEVICES,
+            ClusterEvent.DEVICE_CLASS,
+            ClusterEvent.NODE_ADDED,
+            ClusterEvent.NODE_LABELS,
+            ClusterEvent.OWN_UPDATE,
+        }
+    )
+
+    def __init__(self, args: Mapping[str, Any]) -> None:
+        super().__init__(args)
+        self._pending: dict[str, _Pending] = {}  # uid of a claim
+        self._claims: dict[str, list[Object]] = {}  # uid of a pod that has its node
+        self.matches: Matches = no_cel
+        self.writer: ClaimWriter | None = None
+
+    def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
+        if not pod.spec.get("resourceClaims"):
+            return None
+        claims = self._find(pod, snapshot)
+        if isinstance(claims, Rejection):
+            return claims
+        try:
+            wanted = self._wanted(claims, snapshot)
+        except Unallocatable as err:
+            return reject(str(err), final=True)
+        allocated = [a for c in claims if (a := (c.get("status") or {}).get("allocation")) is not None]
+
+        def check(node: NodeInfo) -> Rejection | None:
+            for allocation in allocated:
+                if allocation.get("nodeSelector") and not selects(allocation["nodeSelector"], node):
+                    return _NOT_HERE
+            try:
+                return None if self._allocate(wanted, node, snapshot) is not None else _CANNOT
+            except Unallocatable as err:
+                return reject(str(err), final=True)
+
+        return check
+
+    def reserve(self, pod: PodInfo, node: NodeInfo, snapshot: Snapshot) -> Rejection | None:
+        if not pod.spec.get("resourceClaims"):
+            return None
+        claims = self._find(pod, snapshot)
+        if isinstance(claims, Rejection):
+            return claims
+        try:
+            wanted = self._wanted(claims, snapshot)
+            allocations = self._allocate(wanted, node, snapshot)
+        except Unallocatable as err:
+            return reject(str(err), final=True)
+        if allocations is None:
+            return _CANNOT
+        for (claim, _), allocation in zip(wanted, allocations, strict=True):
+            self._pending[uid_of(claim)] = _Pending(pod.uid, allocation)
+        self._claims[pod.uid] = claims
+        return None
+
+    def unreserve(self, pod: PodInfo, node: str) -> None:
+        self._claims.pop(pod.uid, None)
+        self._pending = {uid: p for uid, p in self._pending.items() if p.pod != pod.uid}
+
+    async def pre_bind(self, pod: PodInfo, node: str) -> Rejection | None:
+        for claim in self._claims.get(pod.uid, ()):
+            pending = self._pending.get(uid_of(claim))
+            if self.writer is not None:
+                await self.writer.take_claim(claim, pod, pending.allocation if pending else None)
+        self._claims.pop(pod.uid, None)
+        return None
+
+    def _find(self, pod: PodInfo, snapshot: Snapshot) -> list[Object] | Rejection:
+        """The pod's claims, or why it has to wait."""
+        statuses = (pod.obj.get("status") or {}).get("resourceClaimStatuses") or ()
+        made = {s["name"]: s.get("resourceClaimName") for s in statuses}
+        found: list[Object] = []
+        for entry in pod.spec["resourceClaims"]:
+            name = entry.get("resourceClaimName") or made.get(entry["name"])
+            if not name:
+                return reject(f'pod "{pod.namespace}/{pod.key.name}": ResourceClaim not created yet', final=True)
+            claim = snapshot.listers.get("ResourceClaim", name, pod.namespace)
+            if claim is None:
+                return reject(f'resourceclaim.resource.k8s.io "{name}" not found', final=True)
+            if is_deleting(claim):
+                return reject(f'resourceclaim "{name}" is being deleted', final=True)
+            problem = self._unusable(claim, pod)
+            if problem is not None:
+                return problem
+            found.append(claim)
+        return found
+
+    def _unusable(self, claim: Object, pod: PodInfo) -> Rejection | None:
+        status = claim.get("status") or {}
+        if status.get("allocation") is None:
+            pending = self._pending.get(uid_of(claim))
+            if pending is not None and pending.pod != pod.uid:
+                return reject(f"resourceclaim {name_of(claim)} is in the process of being allocated")
+            return None
+        reserved = [r.get("uid") for r in status.get("reservedFor") or ()]
+        if pod.uid not in reserved and len(reserved) >= MOST_CONSUMERS:
+            return reject("resourceclaim in use")
+        return None
+
+    def _wanted(self, claims: Iterable[Object], snapshot: Snapshot) -> list[tuple[Object, list[list[Wanted]]]]:
+        """The claims without an allocation, with their requests. Raises Unallocatable."""
+        classes = {name_of(c): c for c in snapshot.listers.list("DeviceClass")}
+        missing = [c for c in claims if (c.get("status") or {}).get("allocation") is None]
+        return [(claim, requests_of(claim, classes)) for claim in missing]
+
+    def _allocate(
+        self, wanted: list[tuple[Object, list[list[Wanted]]]], node: NodeInfo, snapshot: Snapshot
+    ) -> list[Object] | None:
+        if not wanted:
+            return []
+        devices = devices_on(node, snapshot.listers.list("ResourceSlice"))
+        return Allocator(devices, self._used(snapshot), self.matches).allocate(wanted)
+
+    def _used(self, snapshot: Snapshot) -> set[DeviceId]:
+        """The devices that claims have, as the informer knows or as was decided just now."""
+        allocations = []
+        for claim in snapshot.listers.list("ResourceClaim"):
+            allocation = (claim.get("status") or {}).get("allocation")
+            if allocation is not None:
+                self._pending.pop(uid_of(claim), None)
+                allocations.append(allocation)
+        allocations += [p.allocation for p in self._pending.values()]
+        return {
+            (r["driver"], r["pool"], r["device"])
+            for allocation in allocations
+            for r in (allocation.get("devices") or {}).get("results") or ()
+            if not r.get("adminAccess")
+        }
