@@ -62,8 +62,10 @@ class StatefulSetReconciler:
         decided = plan(owner, owned, current, update, now)
         try:
             await self._act(owner, decided)
-        finally:
+        except Exception:
             await self._report(owner, decided)
+            raise
+        await self._report(owner, decided)
         live = {current.name, update.name, *(identity.revision_of(pod) for pod in owned)}
         await self._revisions.truncate(history, live, int(owner["spec"].get("revisionHistoryLimit") or 0))
         min_ready = int(owner["spec"].get("minReadySeconds") or 0)

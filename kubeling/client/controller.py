@@ -95,7 +95,11 @@ class Controller(Generic[K]):
                 group.create_task(self._work(), name=f"{self.name} {number}")
 
     async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         while True:
+            if task.cancelling():  # a failure during the clean-up of a reconcile has taken the cancellation's place
+                raise asyncio.CancelledError
             key = await self.queue.get()
             try:
                 await self._reconcile(key)

@@ -110,3 +110,24 @@ async def test_requeue_after() -> None:
     assert script.keys == ["a", "a"]
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_a_cancelled_worker_ends_even_where_its_clean_up_fails() -> None:
+    """A leader that has lost its lease must not go on because a write failed while it was stopping."""
+    entered = asyncio.Event()
+
+    class Careless:
+        async def reconcile(self, key: str) -> None:
+            try:
+                entered.set()
+                await asyncio.Event().wait()
+            finally:
+                raise conflict("", "pods", key)
+
+    controller: Controller[str] = Controller("", Careless(), workers=1)
+    controller.queue.add("a")
+    running = asyncio.ensure_future(controller.run())
+    await entered.wait()
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=30)
+    assert done and running.cancelled()
