@@ -14,6 +14,8 @@ from kubeling.client.clock import FakeClock
 from kubeling.client.informers import SharedInformers
 from tests.unit.controllers.fakeapi import FakeApi
 
+MOST_MOMENTS = 500  # in which something may still change
+
 
 class World:
     """``async with World(CONTROLLER, ...) as world``; ``settle`` lets the controllers work until nothing changes."""
@@ -32,19 +34,22 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start(self) -> None:
+    async def start(self, *, settle: bool = True) -> None:
         client = self.api.client()
         informers = SharedInformers(client, clock=self.clock)
         self.context = Context(client, informers, self.clock, self.options)
         runnables = [r for spec in self.specs for r in spec.build(self.context)]
         for runnable in (informers, *runnables, *self.context.recorders.values()):
             self.tasks.append(asyncio.create_task(runnable.run()))
-        await self.settle()
+        if settle:
+            await self.settle()
 
     async def stop(self) -> None:
         """As kill -9 does it: nothing is finished properly."""
         for task in self.tasks:
             task.cancel()
+        _, stuck = await asyncio.wait(self.tasks, timeout=30)
+        assert not stuck, [task.get_stack() for task in stuck]
         for result in await asyncio.gather(*self.tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
@@ -52,13 +57,14 @@ class World:
 
     async def settle(self, seconds: float = 1.0) -> None:
         """Passes time until the controllers are quiet for that long."""
-        while True:
+        for _ in range(MOST_MOMENTS):
             before = self.api.version
             await self.clock.advance(seconds)
             for _ in range(50):
                 await asyncio.sleep(0)
             if self.api.version == before:
                 return
+        raise AssertionError(f"never quiet: {self.api.writes[-10:]}")
 
     def create(self, resource: Resource, name: str, spec: Object, namespace: str = "ns", **metadata: Any) -> Object:
         obj = {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": spec}

@@ -1,0 +1,271 @@
+"""ReplicaSet, Deployment, StatefulSet and DaemonSet come to what they are asked for, however things are interleaved."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from controllers import replicaset
+from controllers.daemonset import CONTROLLER as DAEMON_SET
+from controllers.daemonset.nodes import node_of
+from controllers.deployment import CONTROLLER as DEPLOYMENT
+from controllers.statefulset import CONTROLLER as STATEFUL_SET
+from kubeling.api.meta import (
+    Object,
+    annotations_of,
+    condition_of,
+    controller_of,
+    is_controlled_by,
+    is_deleting,
+    labels_of,
+    name_of,
+)
+from kubeling.api.resource import Resource
+from kubeling.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS
+from tests.unit.controllers.interleaving import RULES, Step, Story, harm, living, pick, play, steps
+from tests.unit.controllers.world import World
+
+SIZE = 6
+IMAGES = ("one", "two", "three")
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def template(**spec: object) -> Object:
+    return {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "one"}], **spec}}
+
+
+def change(w: World, resource: Resource, **spec: object) -> None:
+    w.api.update(resource, "ns", "x", lambda obj: obj["spec"].update(spec))
+
+
+def set_image(w: World, resource: Resource, choice: int) -> None:
+    image = IMAGES[choice % len(IMAGES)]
+    w.api.update(resource, "ns", "x", lambda o: o["spec"]["template"]["spec"]["containers"][0].update(image=image))
+
+
+def image_of(obj: Object) -> str:
+    return str((obj["spec"].get("template") or obj)["spec"]["containers"][0]["image"])
+
+
+class ReplicaSetStory(Story):
+    controllers = (replicaset.CONTROLLER,)
+    actions = ("scale", "fail", "delete", "ready", "release", "orphan")
+    writes_a_step = 4 * SIZE
+
+    def begin(self, w: World) -> None:
+        selector = {"matchLabels": {"app": "x"}}
+        w.create(REPLICA_SETS, "x", {"replicas": 3, "selector": selector, "template": template()})
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        if harm(w, action, choice):
+            return
+        if action == "scale":
+            change(w, REPLICA_SETS, replicas=choice % SIZE)
+        elif action == "orphan":
+            w.create(PODS, f"free-{w.api.version}", template()["spec"], labels={"app": "x"})
+        elif (pod := pick(living(w), choice)) is not None:
+            w.api.update(PODS, "ns", name_of(pod), lambda p: p["metadata"].update(labels={"app": "other"}))
+
+    def check(self, w: World) -> None:
+        owner = w.get(REPLICA_SETS, "x")
+        owned = [p for p in living(w) if is_controlled_by(p, owner)]
+        assert len(owned) == owner["spec"]["replicas"]
+        assert all(labels_of(p) == {"app": "x"} for p in owned)
+        assert not [p for p in living(w) if labels_of(p) == {"app": "x"} and controller_of(p) is None]
+        assert not [p for p in w.pods() if labels_of(p) != {"app": "x"} and is_controlled_by(p, owner)]
+        status = owner["status"]
+        counts = [status.get(f, 0) for f in ("replicas", "readyReplicas", "availableReplicas", "fullyLabeledReplicas")]
+        assert counts == [len(owned)] * 4 and status["terminatingReplicas"] == 0
+
+
+class DeploymentStory(Story):
+    controllers = (DEPLOYMENT, replicaset.CONTROLLER)
+    actions = ("scale", "image", "pause", "resume", "fail", "delete", "ready", "steal")
+    writes_a_step = 12 * SIZE
+
+    def begin(self, w: World) -> None:
+        spec = {
+            "replicas": 4,
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": template(),
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            "progressDeadlineSeconds": 600,
+            "revisionHistoryLimit": 1,
+        }
+        w.create(DEPLOYMENTS, "x", spec)
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        if harm(w, action, choice):
+            return
+        if action == "scale":
+            change(w, DEPLOYMENTS, replicas=choice % SIZE)
+        elif action == "image":
+            set_image(w, DEPLOYMENTS, choice)
+        elif action in ("pause", "resume"):
+            change(w, DEPLOYMENTS, paused=action == "pause")
+        elif (rs := pick(w.api.all(REPLICA_SETS, "ns"), choice)) is not None and not is_deleting(rs):
+            w.api.delete(REPLICA_SETS, "ns", name_of(rs))
+
+    def kubelets(self, w: World) -> None:
+        """And the garbage collector's part."""
+        sets = w.api.all(REPLICA_SETS, "ns")
+        for pod in [p for p in living(w) if not any(is_controlled_by(p, rs) for rs in sets)]:
+            w.api.delete(PODS, "ns", name_of(pod))
+        super().kubelets(w)
+
+    def end(self, w: World) -> None:
+        change(w, DEPLOYMENTS, paused=False)
+
+    def check(self, w: World) -> None:
+        owner = w.get(DEPLOYMENTS, "x")
+        wanted, sets = owner["spec"]["replicas"], w.api.all(REPLICA_SETS, "ns")
+        current = [rs for rs in sets if image_of(rs) == image_of(owner)]
+        assert len(current) == 1 and current[0]["spec"]["replicas"] == wanted
+        old = [rs for rs in sets if rs is not current[0]]
+        assert [rs["spec"]["replicas"] for rs in old] == [0] * len(old) and len(old) <= 1
+        assert [image_of(p) for p in living(w)] == [image_of(owner)] * wanted
+        revisions = [int(annotations_of(rs)[REVISION]) for rs in sets]
+        assert len(set(revisions)) == len(revisions)
+        assert annotations_of(owner)[REVISION] == annotations_of(current[0])[REVISION] == str(max(revisions))
+        status = owner["status"]
+        for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
+            assert status.get(field, 0) == wanted, field
+        assert "unavailableReplicas" not in status
+        assert condition_of(owner, "Available")["status"] == "True"  # type: ignore[index]  # it is there
+        progressing = condition_of(owner, "Progressing")
+        assert progressing is not None and progressing["reason"] == "NewReplicaSetAvailable"
+
+
+class StatefulSetStory(Story):
+    controllers = (STATEFUL_SET,)
+    actions = ("scale", "image", "fail", "delete", "ready", "start")
+    writes_a_step = 6 * SIZE
+
+    def begin(self, w: World) -> None:
+        spec = {
+            "replicas": 3,
+            "serviceName": "x",
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": template(),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "podManagementPolicy": "OrderedReady",
+            "revisionHistoryLimit": 2,
+        }
+        w.create(STATEFUL_SETS, "x", spec)
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        if harm(w, action, choice):
+            return
+        if action == "scale":
+            change(w, STATEFUL_SETS, replicas=choice % SIZE)
+        elif action == "start":
+            change(w, STATEFUL_SETS, ordinals={"start": choice % 3})
+        else:
+            set_image(w, STATEFUL_SETS, choice)
+
+    def check(self, w: World) -> None:
+        owner = w.get(STATEFUL_SETS, "x")
+        first, wanted = (owner["spec"].get("ordinals") or {}).get("start", 0), owner["spec"]["replicas"]
+        found = {name_of(p): image_of(p) for p in w.pods()}
+        assert found == {f"x-{ordinal}": image_of(owner) for ordinal in range(first, first + wanted)}
+        status = owner["status"]
+        assert status["currentRevision"] == status["updateRevision"]
+        for field in ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
+            assert status.get(field, 0) == wanted, field
+
+
+class ParallelStatefulSetStory(StatefulSetStory):
+    def begin(self, w: World) -> None:
+        super().begin(w)
+        change(w, STATEFUL_SETS, podManagementPolicy="Parallel")
+
+
+class DaemonSetStory(Story):
+    controllers = (DAEMON_SET,)
+    actions = ("add", "remove", "taint", "untaint", "image", "fail", "delete", "ready")
+    writes_a_step = 4 * SIZE
+    update: Object = {"maxUnavailable": 1, "maxSurge": 0}  # constant
+
+    def begin(self, w: World) -> None:
+        for number in range(3):
+            w.create(NODES, f"n{number}", {"taints": []}, namespace="")
+        spec = {
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": template(),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": self.update},
+            "revisionHistoryLimit": 2,
+        }
+        w.create(DAEMON_SETS, "x", spec)
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        if harm(w, action, choice):
+            return
+        name = f"n{choice % SIZE}"
+        there = name in [name_of(n) for n in w.api.all(NODES)]
+        taint = {"key": "k", "effect": "NoExecute" if choice % 2 else "NoSchedule"}
+        if action == "image":
+            set_image(w, DAEMON_SETS, choice)
+        elif action == "add" and not there:
+            w.create(NODES, name, {"taints": []}, namespace="")
+        elif action == "remove" and there:
+            w.api.delete(NODES, "", name)
+        elif action in ("taint", "untaint") and there:
+            w.api.update(NODES, "", name, lambda n: n["spec"].update(taints=[taint] if action == "taint" else []))
+
+    def end(self, w: World) -> None:
+        for node in w.api.all(NODES):
+            w.api.update(NODES, "", name_of(node), lambda n: n["spec"].update(taints=[]))
+
+    def check(self, w: World) -> None:
+        owner, names = w.get(DAEMON_SETS, "x"), sorted(name_of(n) for n in w.api.all(NODES))
+        assert sorted(node_of(p) for p in w.pods()) == names
+        assert {image_of(p) for p in w.pods()} <= {image_of(owner)}
+        status = owner["status"]
+        fields = (
+            "desiredNumberScheduled",
+            "currentNumberScheduled",
+            "numberReady",
+            "updatedNumberScheduled",
+            "numberAvailable",
+        )
+        assert [status.get(f, 0) for f in fields] == [len(names)] * 5
+        assert status["numberMisscheduled"] == status.get("numberUnavailable", 0) == 0
+
+
+class SurgingDaemonSetStory(DaemonSetStory):
+    update: Object = {"maxUnavailable": 0, "maxSurge": 1}  # constant
+
+
+@RULES
+@given(steps(ReplicaSetStory()))
+def test_replica_set(drawn: list[Step]) -> None:
+    play(ReplicaSetStory(), drawn)
+
+
+@RULES
+@given(steps(DeploymentStory()))
+def test_deployment(drawn: list[Step]) -> None:
+    play(DeploymentStory(), drawn)
+
+
+@RULES
+@given(steps(StatefulSetStory()))
+def test_stateful_set(drawn: list[Step]) -> None:
+    play(StatefulSetStory(), drawn)
+
+
+@RULES
+@given(steps(ParallelStatefulSetStory()))
+def test_parallel_stateful_set(drawn: list[Step]) -> None:
+    play(ParallelStatefulSetStory(), drawn)
+
+
+@RULES
+@given(steps(DaemonSetStory()))
+def test_daemon_set(drawn: list[Step]) -> None:
+    play(DaemonSetStory(), drawn)
+
+
+@RULES
+@given(steps(SurgingDaemonSetStory()))
+def test_surging_daemon_set(drawn: list[Step]) -> None:
+    play(SurgingDaemonSetStory(), drawn)
