@@ -64,6 +64,7 @@ async def main(port: int, token: str) -> None:
     drain.cancel()
     latencies.sort()
     print(json.dumps({
+        "events": total,
         "expected": total * SAMPLED,
         "delivered": len(latencies),
         "p50": latencies[len(latencies) // 2] if latencies else 0,

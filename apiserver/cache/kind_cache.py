@@ -61,6 +61,8 @@ class KindCache:
         """Changes taken."""
         self.sent = 0
         """Events handed to watchers."""
+        self.encoded = 0
+        """Times that the bytes of an event were made for watchers."""
         self._round: asyncio.TimerHandle | None = None
 
     # reading

@@ -156,3 +156,13 @@ def collect(registries: ServerRegistries, storage: MeasuredStorage) -> Iterator[
             if r.objects.cache.sent
         },
     )
+    yield counter(
+        "kubeling_watch_event_encodings",
+        "[ALPHA] Number of times the bytes of an event were made for watch clients, who share them.",
+        _RESOURCE,
+        {
+            (r.kind.resource.group, r.kind.resource.plural): r.objects.cache.encoded
+            for r in found
+            if r.objects.cache.encoded
+        },
+    )

@@ -181,13 +181,18 @@ class Watch:
             if event.revision <= after:
                 continue
             if select is None:
-                yield event.line(view.style, view.line, event.type)
+                yield event.line(view.style, self._encoded, event.type)
                 continue
             seen = as_seen(event, select)
             if seen is EventType.DELETED and event.type is not seen:
-                yield event.left_line(view.style, view.line)
+                yield event.left_line(view.style, self._encoded)
             elif seen is not None:
-                yield event.line(view.style, view.line, seen)
+                yield event.line(view.style, self._encoded, seen)
+
+    def _encoded(self, type_: EventType, entry: Entry) -> bytes:
+        """The bytes of an event: counted, since they should be made once however many watch."""
+        self._objects.cache.encoded += 1
+        return self._view.line(type_, entry)
 
 
 def as_seen(event: Event, select: Filter) -> EventType | None:

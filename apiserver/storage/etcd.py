@@ -45,6 +45,8 @@ _CHANNEL_OPTIONS = {
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.minimal_stack": 1,  # without filters that etcd has no use for: a tenth of a call's cost
+    "grpc.enable_deadline_checking": 1,
 }
 
 

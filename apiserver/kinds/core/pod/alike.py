@@ -21,7 +21,7 @@ _MOST = 4096
 
 
 class Alike:
-    """Remembers what one function found nothing about."""
+    """Remembers the digests of pods that one check found nothing about."""
 
     def __init__(self) -> None:
         self._clean: set[bytes] = set()
