@@ -289,6 +289,8 @@ class Kubelet:
             self.clock,
             node_name=self.settings.name,
             configuration=configuration_of(options, self.configuration),
+            pods_folder=self.pods_folder,
+            version=options.kubernetes_version,
         )
         try:
             certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)

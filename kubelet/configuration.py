@@ -103,6 +103,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("imageGCHighThresholdPercent", "image_gc_high_threshold"),
     Setting("imageGCLowThresholdPercent", "image_gc_low_threshold"),
     Setting("imageMinimumGCAge", "minimum_image_ttl_duration", _same, go_duration),
+    Setting("imagePullCredentialsVerificationPolicy", "image_pull_credentials_verification_policy"),
+    Setting("preloadedImagesVerificationAllowlist", "preloaded_images_verification_allowlist"),
     Setting("containerLogMaxSize", "container_log_max_size"),
     Setting("containerLogMaxFiles", "container_log_max_files"),
     Setting("serializeImagePulls", "serialize_image_pulls"),
@@ -144,7 +146,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     **dict.fromkeys(
         ("containerRuntimeEndpoint", "imageServiceEndpoint", "runtimeRequestTimeout"), "the runtime is Docker"
     ),
-    **dict.fromkeys(("imagePullCredentialsVerificationPolicy", "preloadedImagesVerificationAllowlist"), "not verified"),
     **dict.fromkeys(("podLogsDir", "containerLogMonitorInterval", "containerLogMaxWorkers"), "Docker keeps the logs"),
     "authentication.webhook.cacheTTL": "two minutes",
     "authorization.webhook.cacheAuthorizedTTL": "five minutes",

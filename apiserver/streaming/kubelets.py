@@ -60,13 +60,14 @@ class Kubelets:
         return Backend(address, port_of(node), self._context)
 
     async def summary(self, node: Object) -> Object:
-        """The kubelet's ``/stats/summary``. Raises OSError, ValueError for no or a wrong answer, StatusError as above."""
+        """CPU and memory of the kubelet's ``/stats/summary``. Raises OSError, ValueError for no or a wrong answer,
+        StatusError as above."""
         import httpx  # at first use: see tunnel.py
 
         backend = self.backend(node)
         async with httpx.AsyncClient(verify=backend.tls or False, trust_env=False) as client:
             try:
-                answer = await client.get(f"{backend.base}/stats/summary")
+                answer = await client.get(f"{backend.base}/stats/summary?only_cpu_and_memory=true")
                 answer.raise_for_status()
             except httpx.HTTPError as err:
                 raise OSError(str(err) or type(err).__name__) from err

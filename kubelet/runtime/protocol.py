@@ -235,16 +235,33 @@ class RuntimeEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceUsage:
+    """Counters of a network interface since its beginning."""
+
+    name: str
+    rx_bytes: int = 0
+    rx_packets: int = 0
+    rx_errors: int = 0
+    rx_dropped: int = 0
+    tx_bytes: int = 0
+    tx_packets: int = 0
+    tx_errors: int = 0
+    tx_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerUsage:
-    """One sample. CPU in nanoseconds since start, memory in bytes."""
+    """One sample. CPU in nanoseconds since start, memory in bytes; ``interfaces`` are those of the whole pod."""
 
     cpu_nanos: int
     memory_bytes: int
     working_set: int
     pids: int
-    rx_bytes: int = 0
-    tx_bytes: int = 0
     at: datetime | None = None
+    rss: int = 0
+    page_faults: int = 0
+    major_page_faults: int = 0
+    interfaces: tuple[InterfaceUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

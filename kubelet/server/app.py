@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import generate_latest
 
+from kubelet.node.machine import memory_info
 from kubelet.pods import spec as podspec
 from kubelet.pods.manager import PodManager
 from kubelet.probes.metrics import REGISTRY as PROBE_REGISTRY
 from kubelet.runtime.execute import execute
-from kubelet.runtime.protocol import ContainerRecord, Runtime, State
+from kubelet.runtime.protocol import ContainerRecord, PodRecord, Runtime, State
 from kubelet.server.auth import Gate
+from kubelet.server.cadvisor import cadvisor_metrics
 from kubelet.server.http import Request, Response, Upgrade, error_response, json_response
 from kubelet.server.logs import serve_logs
-from kubelet.server.metrics import cadvisor_metrics, resource_metrics
+from kubelet.server.metrics import resource_metrics
+from kubelet.server.own_metrics import OwnMetrics
 from kubelet.server.portforward import serve_port_forward
 from kubelet.server.remote import run_attach, run_exec, serve_streams
-from kubelet.server.stats import Usage, summary
+from kubelet.server.stats import Usage
+from kubelet.server.summary import Summary
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 
@@ -38,6 +43,25 @@ class Route:
     handler: Callable[..., Awaitable[Answer]]
 
 
+def health_answer(checks: Sequence[str], wrong: Mapping[str, str], *, verbose: bool) -> Response:
+    """``ok``, or with what is wrong line by line, as upstream's health handlers answer."""
+    failed = [check for check in checks if check in wrong]
+    lines = [f"[-]{c} failed: {wrong[c]}" if c in wrong else f"[+]{c} ok" for c in checks]
+    if failed:
+        return error_response(500, "\n".join([*lines, "healthz check failed", ""]))
+    return Response(200, ("\n".join([*lines, "healthz check passed", ""]) if verbose else "ok").encode())
+
+
+def running_pod(record: PodRecord) -> Object:
+    containers = [{"name": c.name, "image": c.image, "resources": {}} for c in record.running]
+    ref = record.pod
+    return {
+        "metadata": {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid},
+        "spec": {"containers": containers},
+        "status": {},
+    }
+
+
 class KubeletApi:
     """Answers requests about the node's pods. ``configuration`` is what /configz shows."""
 
@@ -50,26 +74,30 @@ class KubeletApi:
         *,
         node_name: str,
         configuration: Mapping[str, Any],
+        pods_folder: Path = Path("/var/lib/kubelet/pods"),
+        version: str = "1.36",
         logs_folder: Path = Path("/var/log"),
     ) -> None:
         self._pods, self._runtime, self._gate, self._clock = pods, runtime, gate, clock
         self._node, self._configuration, self._logs_folder = node_name, configuration, logs_folder
         self._usage = Usage(runtime)
+        self._stats = Summary(self._usage, runtime, node_name, pods_folder)
+        self._metrics = OwnMetrics(node_name, version)
         pod = r"/([^/]+)/([^/]+)(?:/[^/]+)??"  # namespace, name and, which nobody needs, the UID
         container = pod + r"/([^/]+)"
         get, both = ("GET", "HEAD"), ("GET", "POST")
         self._routes = tuple(
             Route(methods, re.compile(pattern), handler)
             for methods, pattern, handler in (
-                (get, r"/healthz(?:/ping|/log|/syncloop)?", self._healthz),
+                (get, r"/healthz(?:/(ping|log|syncloop))?", self._healthz),
                 (get, r"/pods/?", self._list_pods),
-                (get, r"/runningpods/?", self._list_pods),
+                (get, r"/runningpods/?", self._running_pods),
                 (get, r"/containerLogs/([^/]+)/([^/]+)/([^/]+)", self._logs),
                 (both, r"/exec" + container, self._exec),
                 (both, r"/attach" + container, self._attach),
                 (("POST",), r"/run" + container, self._run),
                 (both, r"/portForward" + pod, self._port_forward),
-                (get, r"/metrics", self._metrics),
+                (get, r"/metrics", self._own_metrics),
                 (get, r"/metrics/cadvisor", self._cadvisor),
                 (get, r"/metrics/resource", self._resource),
                 (get, r"/metrics/probes", self._probes),
@@ -89,24 +117,40 @@ class KubeletApi:
             if match := route.pattern.fullmatch(request.path):
                 known = True
                 if request.method in route.methods:
-                    return await route.handler(request, *match.groups())
+                    return await self._measured(request, route.handler(request, *match.groups()))
         return error_response(405, "405: Method Not Allowed") if known else error_response(404, "404 page not found")
 
     # --- about the node ------------------------------------------------------------------------------------------
 
-    async def _healthz(self, request: Request) -> Answer:
-        if self._pods.runtime_error:
-            return error_response(500, f"[-]runtime failed: {self._pods.runtime_error}")
-        return Response(200, b"ok")
+    async def _measured(self, request: Request, answering: Awaitable[Answer]) -> Answer:
+        begun, labels = self._clock.monotonic(), self._metrics.begin(request.method, request.path)
+        try:
+            return await answering
+        finally:
+            self._metrics.end(labels, self._clock.monotonic() - begun)
+
+    async def _healthz(self, request: Request, check: str | None) -> Answer:
+        wrong = {"syncloop": self._pods.runtime_error} if self._pods.runtime_error else {}
+        return health_answer(
+            [check] if check else ["ping", "log", "syncloop"], wrong, verbose="verbose" in request.query
+        )
 
     async def _list_pods(self, request: Request) -> Answer:
         return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": self._pods.pods()})
 
+    async def _running_pods(self, request: Request) -> Answer:
+        """What the runtime runs, told as pods: names and images alone."""
+        records = (await self._runtime.pods()).values()
+        items = [running_pod(record) for record in records if record.running or record.sandbox]
+        return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+
     async def _configz(self, request: Request) -> Answer:
         return json_response({"kubeletconfig": dict(self._configuration)})
 
-    async def _metrics(self, request: Request) -> Answer:
-        return Response(200, generate_latest(), _METRICS_TYPE)
+    async def _own_metrics(self, request: Request) -> Answer:
+        active = [worker.pod for worker in self._pods.active()]
+        records = (await self._runtime.pods()).values()
+        return Response(200, self._metrics.text(self._pods.pods(), active, records), _METRICS_TYPE)
 
     async def _probes(self, request: Request) -> Answer:
         return Response(200, generate_latest(PROBE_REGISTRY), _METRICS_TYPE)
@@ -117,12 +161,12 @@ class KubeletApi:
 
     async def _cadvisor(self, request: Request) -> Answer:
         samples = await self._usage.samples(self._pods.pods(), self._clock.monotonic())
-        return Response(200, cadvisor_metrics(samples).encode(), _METRICS_TYPE)
+        cpus, memory = os.cpu_count() or 1, memory_info()["MemTotal"]
+        return Response(200, cadvisor_metrics(samples, cpus, memory).encode(), _METRICS_TYPE)
 
     async def _summary(self, request: Request) -> Answer:
-        return json_response(
-            await summary(self._usage, self._node, self._pods.pods(), self._clock.now(), self._clock.monotonic())
-        )
+        now, monotonic, brief = self._clock.now(), self._clock.monotonic(), request.flag("only_cpu_and_memory")
+        return json_response(await self._stats.answer(self._pods.pods(), now, monotonic, brief=brief))
 
     async def _node_logs(self, request: Request, name: str | None) -> Answer:
         root = self._logs_folder.resolve()

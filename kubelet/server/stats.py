@@ -1,4 +1,4 @@
-"""Resource usage of the node's containers: /stats/summary and /metrics/resource."""
+"""Resource usage of the node's containers, as /stats/summary and the metrics show it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kubelet.node.machine import memory_info
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerUsage, PodRecord, Runtime, RuntimeFailure
-from kubeling.api.meta import Object, rfc3339
+from kubelet.runtime.protocol import ContainerRecord, ContainerUsage, PodRecord, Runtime, RuntimeFailure
+from kubeling.api.meta import Object
 
 _AGE = 5.0
 
@@ -23,6 +22,15 @@ class Sample:
     container: str
     usage: ContainerUsage
     started: datetime | None
+    record: ContainerRecord
+
+
+def by_pod(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """By the pod's UID."""
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(podspec.ref_of(sample.pod).uid, []).append(sample)
+    return found
 
 
 def node_cpu_nanos() -> int:
@@ -50,7 +58,7 @@ class Usage:
             wanted += [(pod, c) for c in record.running]
         usages = await asyncio.gather(*(self._runtime.usage(c.id) for _, c in wanted), return_exceptions=True)
         self._samples = [
-            Sample(pod, container.name, usage, container.started_at)
+            Sample(pod, container.name, usage, container.started_at, container)
             for (pod, container), usage in zip(wanted, usages, strict=True)
             if isinstance(usage, ContainerUsage)
         ]
@@ -71,64 +79,3 @@ class Usage:
             rate = max(0, int((nanos - old) / (now - at)))
             self._rates[key] = (now, nanos, rate)
         return rate
-
-
-async def summary(usage: Usage, node_name: str, pods: list[Object], now: datetime, monotonic: float) -> Object:
-    """The Summary API's answer (k8s.io/kubelet/pkg/apis/stats/v1alpha1)."""
-    samples = await usage.samples(pods, monotonic)
-    stamp = rfc3339(now)
-    by_pod: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_pod.setdefault(podspec.ref_of(sample.pod).uid, []).append(sample)
-    memory, nanos = memory_info(), node_cpu_nanos()
-    node: Object = {
-        "nodeName": node_name,
-        "startTime": stamp,
-        "cpu": {
-            "time": stamp,
-            "usageNanoCores": usage.rate("node", nanos, monotonic),
-            "usageCoreNanoSeconds": nanos,
-        },
-        "memory": {
-            "time": stamp,
-            "availableBytes": memory["MemAvailable"],
-            "usageBytes": memory["MemTotal"] - memory["MemFree"],
-            "workingSetBytes": memory["MemTotal"] - memory["MemAvailable"],
-        },
-    }
-    return {"node": node, "pods": [_pod(usage, s, stamp, monotonic) for s in by_pod.values()]}
-
-
-def _pod(usage: Usage, samples: list[Sample], stamp: str, monotonic: float) -> Object:
-    ref = podspec.ref_of(samples[0].pod)
-    containers = [_container(usage, s, stamp, monotonic) for s in samples]
-
-    def total(part: str, field: str) -> int:
-        return sum(int(c[part][field]) for c in containers)
-
-    return {
-        "podRef": {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid},
-        "startTime": (samples[0].pod.get("status") or {}).get("startTime"),
-        "containers": containers,
-        "cpu": {
-            "time": stamp,
-            "usageNanoCores": total("cpu", "usageNanoCores"),
-            "usageCoreNanoSeconds": total("cpu", "usageCoreNanoSeconds"),
-        },
-        "memory": {
-            "time": stamp,
-            "usageBytes": total("memory", "usageBytes"),
-            "workingSetBytes": total("memory", "workingSetBytes"),
-        },
-    }
-
-
-def _container(usage: Usage, sample: Sample, stamp: str, monotonic: float) -> Object:
-    ref, used = podspec.ref_of(sample.pod), sample.usage
-    rate = usage.rate(f"{ref.uid}/{sample.container}", used.cpu_nanos, monotonic)
-    return {
-        "name": sample.container,
-        "startTime": rfc3339(sample.started) if sample.started else None,
-        "cpu": {"time": stamp, "usageNanoCores": rate, "usageCoreNanoSeconds": used.cpu_nanos},
-        "memory": {"time": stamp, "usageBytes": used.memory_bytes, "workingSetBytes": used.working_set},
-    }

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 
 _BUCKETS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10)
 _LATENCY = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
@@ -55,5 +62,6 @@ class ClientMetrics:
         self.lists = counter("reflector_lists_total", "Full lists done by informers.", "resource")
 
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # upstream has no series of when a series began
 METRICS = ClientMetrics()
 """The process's own metrics, in prometheus_client's default registry."""

@@ -1,0 +1,85 @@
+"""What the machine says of its disks, network and processes, in the fields of the Summary API."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from kubelet.runtime.protocol import InterfaceUsage
+from kubelet.volumes.usage import folder_size
+from kubeling.api.meta import Object
+
+
+def filesystem(folder: str | Path, stamp: str, used: int | None = None) -> Object:
+    """Of the file system that holds the folder; ``used`` instead of all that is used there. Raises OSError."""
+    found = os.statvfs(folder)
+    whole = found.f_blocks * found.f_frsize
+    return {
+        "time": stamp,
+        "availableBytes": found.f_bavail * found.f_frsize,
+        "capacityBytes": whole,
+        "usedBytes": whole - found.f_bfree * found.f_frsize if used is None else used,
+        "inodesFree": found.f_favail,
+        "inodes": found.f_files,
+        "inodesUsed": found.f_files - found.f_ffree,
+    }
+
+
+def volumes(pod_folder: Path, stamp: str) -> list[Object]:
+    """Of each volume that the kubelet made for a pod."""
+    found: list[Object] = []
+    for folder in sorted(pod_folder.glob("volumes/*/*")):
+        try:
+            found.append({**filesystem(folder, stamp, folder_size(folder)), "name": folder.name})
+        except OSError:  # taken down meanwhile
+            continue
+    return found
+
+
+def log_bytes(path: str) -> int:
+    """What a container's log holds on disk, rotated files included."""
+    total = 0
+    for file in Path(path).parent.glob(Path(path).name + "*") if path else ():
+        try:
+            total += file.stat().st_size
+        except OSError:  # rotated away
+            continue
+    return total
+
+
+def interfaces() -> list[InterfaceUsage]:
+    """The machine's, without loopback and the pods' ends."""
+    found = []
+    for line in Path("/proc/net/dev").read_text().splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        numbers = [int(n) for n in rest.split()]
+        if not name.strip().startswith(("lo", "veth")):
+            found.append(InterfaceUsage(name.strip(), *numbers[:4], *numbers[8:12]))
+    return found
+
+
+def default_interface() -> str:
+    """The one that leads out; empty without any."""
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == "00000000":
+            return fields[0]
+    return ""
+
+
+def process_limits(stamp: str) -> Object:
+    running = Path("/proc/loadavg").read_text().split()[3].partition("/")[2]
+    return {
+        "time": stamp,
+        "maxpid": int(Path("/proc/sys/kernel/pid_max").read_text()),
+        "curproc": int(running),
+    }
+
+
+def boot_time() -> float:
+    """Unix time."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith("btime "):
+            return float(line.split()[1])
+    return time.time()
