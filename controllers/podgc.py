@@ -129,7 +129,9 @@ class PodGcReconciler:
 def build(context: Context) -> Sequence[Runnable]:
     pods, nodes = context.collection(PODS), context.collection(NODES)
     threshold = context.options.terminated_pod_gc_threshold
-    controller = context.controller("podgc", PodGcReconciler(pods, nodes, context.clock, threshold), workers=1)
+    controller = context.controller(
+        "orphaned_pods_nodes", PodGcReconciler(pods, nodes, context.clock, threshold), workers=1
+    )
     controller.watch(pods.informer, lambda old, new: ())
     controller.watch(nodes.informer, lambda old, new: ())
     controller.queue.add("all")

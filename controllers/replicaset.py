@@ -28,10 +28,11 @@ from kubeling.client.store import by_controller
 
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """What tells the two kinds apart."""
+    """What tells the two kinds apart; ``queue`` is the name of the work queue in the metrics."""
 
     resource: Resource
     component: str
+    queue: str
     selector: Callable[[Object], Selector]
 
 
@@ -193,8 +194,8 @@ def _map_selector(owner: Object) -> Selector:
     return selectors.from_map((owner.get("spec") or {}).get("selector"))
 
 
-REPLICA_SET = Flavor(REPLICA_SETS, "replicaset-controller", _label_selector)
-REPLICATION_CONTROLLER = Flavor(REPLICATION_CONTROLLERS, "replication-controller", _map_selector)
+REPLICA_SET = Flavor(REPLICA_SETS, "replicaset-controller", "replicaset", _label_selector)
+REPLICATION_CONTROLLER = Flavor(REPLICATION_CONTROLLERS, "replication-controller", "replicationmanager", _map_selector)
 
 
 def _builder(flavor: Flavor) -> Callable[[Context], Sequence[Runnable]]:
@@ -204,7 +205,7 @@ def _builder(flavor: Flavor) -> Callable[[Context], Sequence[Runnable]]:
         pods = context.collection(PODS, indexers={**index, ORPHANS: orphans_of})
         control = PodControl(pods, context.recorder(flavor.component))
         reconciler = ReplicaSetReconciler(flavor, owners, pods, control, context.clock)
-        controller = context.controller(flavor.component.removesuffix("-controller"), reconciler)
+        controller = context.controller(flavor.queue, reconciler)
         controller.watch(owners.informer)
         controller.watch(pods.informer, _PodEvents(flavor, owners).keys)
         return [controller]

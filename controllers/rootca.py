@@ -49,7 +49,7 @@ def build(context: Context) -> Sequence[Runnable]:
         raise StartError(f"cannot read --root-ca-file {context.options.root_ca_file}: {err.strerror}") from err
     namespaces = context.collection(NAMESPACES)
     config_maps = context.collection(CONFIG_MAPS)
-    controller = context.controller("root-ca-cert-publisher", RootCaReconciler(namespaces, config_maps, root_ca))
+    controller = context.controller("root_ca_cert_publisher", RootCaReconciler(namespaces, config_maps, root_ca))
     controller.watch(namespaces.informer, namespace_name)
     controller.watch(config_maps.informer, namespace_when_lost(NAME))
     return [controller]

@@ -190,7 +190,7 @@ class GarbageCollector:
 def build(context: Context) -> Sequence[Runnable]:
     graph = Graph()
     collector = Collector(context.client, graph, context.recorder(COMPONENT))
-    controller: Controller[str] = context.controller("garbage_collector", collector)
+    controller: Controller[str] = context.controller("garbage_collector_attempt_to_delete", collector)
     collector.controller = controller
 
     def changed(resource: Resource, old: Object | None, new: Object | None) -> None:

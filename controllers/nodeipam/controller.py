@@ -85,7 +85,7 @@ def build(context: Context) -> Sequence[Runnable]:
         raise StartError(str(err)) from err
     nodes = context.collection(NODES)
     reconciler = IpamReconciler(nodes, ranges, reserved, context.recorder(COMPONENT))
-    controller = context.controller("cidrallocator-node", reconciler, workers=1)
+    controller = context.controller("cidrallocator_node", reconciler, workers=1)
 
     def waiting(old: Object | None, new: Object | None) -> Iterable[Key]:
         """The node itself; whoever has no part yet when one comes free."""

@@ -102,7 +102,7 @@ def build(context: Context) -> Sequence[Runnable]:
     nodes = context.collection(NODES)
     pods = context.collection(PODS, indexers={BY_NODE: pods_by_node})
     reconciler = EvictionReconciler(pods, nodes, context.recorder(COMPONENT), context.clock)
-    controller = context.controller("taint_eviction", reconciler)
+    controller = context.controller("noexec_taint_pod_queue", reconciler)
     controller.watch(pods.informer, _bound)
     controller.watch(nodes.informer, lambda old, new: _pods_of(pods, old, new))
     return [controller]

@@ -98,7 +98,7 @@ def build(context: Context) -> Sequence[Runnable]:
     quotas = context.collection(RESOURCE_QUOTAS)
     objects = Objects(context)
     period = context.options.resource_quota_sync_period
-    controller = context.controller("resource_quota", QuotaReconciler(quotas, objects, context.clock, period))
+    controller = context.controller("resourcequota_primary", QuotaReconciler(quotas, objects, context.clock, period))
     objects.controller, objects.quotas = controller, quotas
     for resource in (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS, RESOURCE_QUOTAS):
         controller.watch(objects.use(resource), lambda old, new: ())

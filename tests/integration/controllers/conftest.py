@@ -18,7 +18,7 @@ from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, rfc333
 from kubeling.api.resources import PODS
 from kubeling.client.informer import Informer
 from kubeling.client.rest import Client, PatchKind
-from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, running_etcd, start
+from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, free_port, running_etcd, start
 
 FAST_LEASE = (
     "--leader-elect-lease-duration=5s",
@@ -49,6 +49,8 @@ class Manager:
         self._arguments.append("--horizontal-pod-autoscaler-sync-period=1s")
         self._arguments += ["--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16"]
         self._arguments += ["--use-service-account-credentials", "--controllers=*,bootstrapsigner,tokencleaner"]
+        self.health_port = free_port()
+        self._arguments.append(f"--healthz-port={self.health_port}")
         self._directory = directory
         self._starts = 0
         self.process: Process | None = None
