@@ -46,10 +46,11 @@ e2e: setup images
 images: ## the images that examples and tests use, built from Debian's packages
 	@scripts/images.sh
 
-bench: setup images ## measurements of the hot paths (pod_start needs root and Docker)
+bench: setup images ## measurements of the hot paths (pod_start and streams need root and Docker)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.scheduling
 	$(BIN)/python -m benchmarks.pod_start
+	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.rollout
 	$(BIN)/python -m benchmarks.idle
 
