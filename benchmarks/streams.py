@@ -1,4 +1,4 @@
-"""``python -m benchmarks.streams [megabytes of log]``: exec, cp and logs through kubectl, beside Docker's own commands in the same run.
+"""``python -m benchmarks.streams [megabytes of log]``: exec, cp and logs through kubectl, beside Docker's own commands.
 
 Brings a cluster of its own up (root, Docker, kubectl, the image of ``scripts/images.sh``), and takes it down. What kubectl costs by
 itself is in its figures: the time of a ``kubectl get`` is shown with them.

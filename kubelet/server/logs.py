@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import ContainerRecord, LogRequest, NotFound, PodRecord, Runtime, State
@@ -73,18 +74,30 @@ def choose_run(pod: Object, observed: PodRecord, container: str, previous: bool)
     """The run whose log is meant, or why there is none, in upstream's words."""
     name = name_of(pod)
     runs = [c for c in observed.containers if c.name == container and c.state is not State.CREATED]
-    state = podspec.status_named(pod, container).get("state") or {}
+    status = podspec.status_named(pod, container)
+    state = status.get("state") or {}
     if previous:
         # while a container waits to be restarted, its newest run is the previous one
         between = runs and runs[0].state is State.EXITED and "waiting" in state
         candidates = runs if between else runs[1:]
-        return candidates[0] if candidates else f'previous terminated container "{container}" in pod "{name}" not found'
+        if candidates:
+            return candidates[0]
+        missing = f'previous terminated container "{container}" in pod "{name}" not found'
+        return _removed((status.get("lastState") or {}).get("terminated")) or missing
     if runs:
         return runs[0]
+    if removed := _removed(state.get("terminated")):
+        return removed
     reason = (state.get("waiting") or {}).get("reason") or "ContainerCreating"
     pulling = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
     reason = pulling.get(reason, reason)
     return f'container "{container}" in pod "{name}" is waiting to start: {reason}'
+
+
+def _removed(terminated: Mapping[str, Any] | None) -> str:
+    """Of a run that the status knows and the engine does not any more: somebody removed it, and its log went with it."""
+    container_id = (terminated or {}).get("containerID")
+    return f"unable to retrieve container logs for {container_id}" if container_id else ""
 
 
 async def serve_logs(runtime: Runtime, pod: Object, container: str, request: Request, now: datetime) -> Response:

@@ -105,6 +105,13 @@ def test_which_run_is_logged() -> None:
     assert chosen(True, run(1), run(0)) == chosen(False, run(1), run(0)) == "id1"
     pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] = "ImagePullBackOff"
     assert chosen(False) == 'container "c" in pod "p" is waiting to start: trying and failing to pull image'
+    ended = {"terminated": {"containerID": "docker://id1"}}
+    pod["status"]["containerStatuses"][0] |= {
+        "state": ended,
+        "lastState": {"terminated": {"containerID": "docker://id0"}},
+    }
+    assert chosen(False) == "unable to retrieve container logs for docker://id1"
+    assert chosen(True) == "unable to retrieve container logs for docker://id0"
 
 
 def test_streams_asked_for() -> None:
