@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from apiserver.registry.served import Served
 from apiserver.registry.write import FieldManager
 from kubeling.api import apply
-from kubeling.api.schema import GVK, ObjectSchema
+from kubeling.api.meta import Object
+from kubeling.api.schema import GVK, ObjectSchema, Type
 from kubeling.api.schema.body import Registered
 
 _MAIN = ("status",)
@@ -26,16 +30,49 @@ _RESET: dict[tuple[str, str, str], tuple[str, ...]] = {
 Source: GetResetFields of each kind's strategy."""
 
 
+class Versioned:
+    """The field manager of a kind with several versions: managers of the others are compared in theirs."""
+
+    def __init__(self, manager: apply.FieldManager, schemas: Registered, served: Served) -> None:
+        self._manager = manager
+        self._schemas = schemas
+        self._served = served
+
+    def _convert(self, value: Mapping[str, Any], version: str) -> tuple[Object, Type] | None:
+        """From the version that the value names to another."""
+        kind = self._served.kind
+        if version == kind.resource.api_version:
+            target = Served(kind.resource, kind, None, b"")
+        else:
+            found = next((v for v in kind.versions if v.resource.api_version == version), None)
+            if found is None:
+                return None
+            target = Served(found.resource, kind, found, b"")
+        resource = target.resource
+        made = self._schemas.of(resource.group, resource.version, resource.kind).root
+        obj = {**value, "metadata": value.get("metadata") or {}}
+        return target.from_storage(self._served.to_storage(obj)), made
+
+    def update(self, live: Object | None, new: Object, manager: str, subresource: str, now: datetime) -> Object:
+        return self._manager.update(live, new, manager, subresource, now, self._convert)
+
+    def apply(
+        self, live: Object | None, patch: Object, manager: str, force: bool, subresource: str, now: datetime
+    ) -> Object:
+        return self._manager.apply(live, patch, manager, force, subresource, now, self._convert)
+
+
 def manager_for(schemas: Registered, served: Served, subresource: str) -> FieldManager | None:
     """The field manager of a served version at one endpoint."""
     resource = served.resource
     gvk = GVK(resource.group, resource.version, resource.kind)
     default = _STATUS if subresource == "status" else _MAIN if served.kind.status is not None else ()
     reset = _RESET.get((resource.group, resource.kind, subresource), default)
-    return _manager(schemas.of(*gvk), gvk, reset)
+    manager = _manager(schemas.of(*gvk), gvk, reset)
+    return Versioned(manager, schemas, served) if served.kind.versions else manager
 
 
-def manager_of(schemas: Registered, gvk: GVK) -> FieldManager:
+def manager_of(schemas: Registered, gvk: GVK) -> apply.FieldManager:
     """The field manager of a kind that is answered without being stored (TokenRequest, the reviews)."""
     return _manager(schemas.of(*gvk), gvk, ())
 

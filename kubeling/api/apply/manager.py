@@ -21,7 +21,7 @@ from kubeling.api.apply.managed import (
     encode,
     update_entry,
 )
-from kubeling.api.apply.updater import Conflicts, Updater
+from kubeling.api.apply.updater import Conflicts, Convert, Updater
 from kubeling.api.apply.validate import validate
 from kubeling.api.errors import StatusError, bad_request, failure
 from kubeling.api.meta import Object, rfc3339
@@ -71,7 +71,15 @@ class FieldManager:
         self._updater = Updater(schema.root, reset)
         self._zero: Object = zero(schema.root) if schema.root.fields else {}
 
-    def update(self, live: Object | None, new: Object, manager: str, subresource: str, now: datetime) -> Object:
+    def update(
+        self,
+        live: Object | None,
+        new: Object,
+        manager: str,
+        subresource: str,
+        now: datetime,
+        convert: Convert | None = None,
+    ) -> Object:
         """``new`` with the managed fields that an ordinary write by ``manager`` leaves; ``live`` is None on create.
 
         Managed fields that the request brings replace the live ones (not through subresources); ``[]`` or ``[{}]`` resets them.
@@ -87,11 +95,19 @@ class FieldManager:
         if not managed.owners and live is not None and live.get("metadata", {}).get("uid"):
             return _with_managed(bare, managed)
         old = self._zero if live is None else _without_managed(live)
-        managed = self._tracked(old, bare, managed, Identity(manager, UPDATE, self._gvk.api_version, subresource), now)
+        who = Identity(manager, UPDATE, self._gvk.api_version, subresource)
+        managed = self._tracked(old, bare, managed, who, now, convert if live is not None else None)
         return _with_managed(bare, cap_updaters(managed))
 
     def apply(
-        self, live: Object | None, patch: Object, manager: str, force: bool, subresource: str, now: datetime
+        self,
+        live: Object | None,
+        patch: Object,
+        manager: str,
+        force: bool,
+        subresource: str,
+        now: datetime,
+        convert: Convert | None = None,
     ) -> Object:
         """The object after server-side apply of ``patch``, decoded but not defaulted; ``live`` is None on create.
 
@@ -109,7 +125,7 @@ class FieldManager:
             first = Identity(BEFORE_FIRST_APPLY, UPDATE, self._gvk.api_version, subresource)
             managed = self._tracked(self._zero_object(old), old, managed, first, now)
         who = Identity.of(manager, APPLY, self._gvk.api_version, subresource)
-        merged, managed = self._applied(old, patch, managed, who, force=force)
+        merged, managed = self._applied(old, patch, managed, who, convert if live is not None else None, force=force)
         obj = dict(old)
         if merged is not None:
             obj = self._versioned(merged, patch)
@@ -141,10 +157,18 @@ class FieldManager:
         entry = update_entry(manager, self._gvk.api_version, rfc3339(now), fields, subresource)
         return {**new, "metadata": {**(new.get("metadata") or {}), "managedFields": [entry]}}
 
-    def _tracked(self, live: Mapping[str, Any], new: Object, managed: Managed, who: Identity, now: datetime) -> Managed:
+    def _tracked(
+        self,
+        live: Mapping[str, Any],
+        new: Object,
+        managed: Managed,
+        who: Identity,
+        now: datetime,
+        convert: Convert | None = None,
+    ) -> Managed:
         """Ownership after an update; who took fields gets them added to those they had, and the time."""
         current = Identity("", UPDATE, self._gvk.api_version, "")
-        managed = self._updater.update(live, new, managed, current, self._gvk.api_version)
+        managed = self._updater.update(live, new, managed, current, self._gvk.api_version, convert)
         taken = managed.owners.pop(current, None)
         fields = difference(taken.fields, _UNOWNED) if taken else {}
         if fields:
@@ -154,11 +178,11 @@ class FieldManager:
         return managed
 
     def _applied(
-        self, live: Object, patch: Object, managed: Managed, who: Identity, *, force: bool
+        self, live: Object, patch: Object, managed: Managed, who: Identity, convert: Convert | None, *, force: bool
     ) -> tuple[Mapping[str, Any] | None, Managed]:
         version = self._gvk.api_version
         try:
-            merged, after = self._updater.apply(live, patch, managed, who, version, force=force)
+            merged, after = self._updater.apply(live, patch, managed, who, version, convert, force=force)
         except Conflicts as conflicts:
             left = conflicts.sets
             if who.manager == lastapplied.MANAGER:
@@ -166,7 +190,7 @@ class FieldManager:
                 left = {o: kept for o, fields in left.items() if (kept := difference(fields, allowed))}
             if left:
                 raise conflict_error(Conflicts(left)) from None
-            merged, after = self._updater.apply(live, patch, managed, who, version, force=True)
+            merged, after = self._updater.apply(live, patch, managed, who, version, convert, force=True)
         if who in after.owners:
             after.set_fields(who, difference(after.owners[who].fields, _UNOWNED))
         return merged, after
