@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from kubelet.server.http import Request, Wire
+from kubelet.server.http import Request, Response, Wire, error_response
 from kubelet.server.websocket import WebSocket
 from kubeling.api.spdy import (
     PROTOCOL,
@@ -189,13 +190,34 @@ class SpdyChannels:
         await self._session.close()
 
 
-def upgrade_head(request: Request, protocols: tuple[str, ...]) -> tuple[bytes, str]:
-    """The 101 answer to a SPDY request, with the first protocol of ours that the client offers."""
-    offered = [p.strip() for p in request.headers.get("x-stream-protocol-version", "").split(",") if p.strip()]
-    chosen = next((p for p in protocols if p in offered), offered[0] if offered else protocols[-1])
+def _offered(request: Request) -> list[str]:
+    return [p.strip() for p in request.headers.get("x-stream-protocol-version", "").split(",") if p.strip()]
+
+
+def refuse_spdy(request: Request, protocols: Sequence[str]) -> Response | None:
+    """Why the request is no upgrade to SPDY with one of these protocols; None when it is one."""
+    connection = request.headers.get("connection", "").lower()
+    if "upgrade" not in connection or request.headers.get("upgrade", "").lower() != PROTOCOL.lower():
+        return error_response(400, "unable to upgrade: missing upgrade headers in request")
+    offered = _offered(request)
+    if not offered:
+        return error_response(400, "unable to upgrade: X-Stream-Protocol-Version is required")
+    if not any(p in protocols for p in offered):
+        supports, accepts = " ".join(offered), " ".join(protocols)
+        return Response(
+            403,
+            f"unable to upgrade: unable to negotiate protocol: client supports [{supports}], "
+            f"server accepts [{accepts}]\n".encode(),
+            headers=tuple(("X-Accepted-Stream-Protocol-Versions", p) for p in protocols),
+        )
+    return None
+
+
+def upgrade_head(request: Request, protocols: Sequence[str]) -> tuple[bytes, str]:
+    """The 101 answer to a SPDY request, with the first protocol that the client offers and we have."""
+    chosen = next(p for p in _offered(request) if p in protocols)
     lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", f"Upgrade: {PROTOCOL}"]
-    if offered:
-        lines.append(f"X-Stream-Protocol-Version: {chosen}")
+    lines.append(f"X-Stream-Protocol-Version: {chosen}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode(), chosen
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kubelet.runtime.protocol import RuntimeFailure
-from kubelet.server.channels import SpdySession, upgrade_head
+from kubelet.server.channels import SpdySession, refuse_spdy, upgrade_head
 from kubelet.server.http import Request, Response, Upgrade, Wire, error_response
 from kubelet.server.websocket import WebSocket, is_websocket
 from kubeling.api.spdy import StreamOpened
@@ -108,7 +108,7 @@ class _Forward:
 def serve_port_forward(request: Request, dial: Dial, uid: str) -> Response | Upgrade:
     """An upgrade, by whichever protocol the client asks for."""
     if not is_websocket(request):
-        return _over_spdy(request, dial, uid)
+        return refuse_spdy(request, (PROTOCOL,)) or _over_spdy(request, dial, uid)
     offered = [p.strip() for p in request.headers.get("sec-websocket-protocol", "").split(",")]
     if TUNNEL in offered:
         return _over_tunnel(request, dial, uid)

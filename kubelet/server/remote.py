@@ -13,6 +13,7 @@ from kubelet.runtime.protocol import IOStream, Runtime, RuntimeFailure
 from kubelet.server.channels import (
     ERROR,
     RESIZE,
+    SPDY_PROTOCOLS,
     STDERR,
     STDIN,
     STDOUT,
@@ -20,6 +21,7 @@ from kubelet.server.channels import (
     Channels,
     WebSocketChannels,
     open_spdy,
+    refuse_spdy,
 )
 from kubelet.server.http import Request, Response, Upgrade, Wire, error_response
 from kubelet.server.websocket import WebSocket, is_websocket
@@ -80,6 +82,8 @@ def serve_streams(
     wanted = Wanted.of(request)
     if not (wanted.stdin or wanted.stdout or wanted.stderr):
         return error_response(400, "you must specify at least 1 of stdin, stdout, stderr")
+    if not is_websocket(request) and (refusal := refuse_spdy(request, SPDY_PROTOCOLS)) is not None:
+        return refusal
 
     async def upgrade(wire: Wire) -> None:
         running: asyncio.Task[None] | None = None

@@ -11,6 +11,7 @@ import pytest
 from kubelet.runtime.docker_streams import demultiplexed
 from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, State
 from kubelet.server.auth import Gate, node_subresources, user_of_certificate
+from kubelet.server.channels import refuse_spdy
 from kubelet.server.http import Request
 from kubelet.server.logs import BadLogQuery, choose_run, parse_log_query
 from kubelet.server.remote import Wanted, exit_status
@@ -112,6 +113,27 @@ def test_which_run_is_logged() -> None:
     }
     assert chosen(False) == "unable to retrieve container logs for docker://id1"
     assert chosen(True) == "unable to retrieve container logs for docker://id0"
+
+
+UPGRADE = {"connection": "Upgrade", "upgrade": "SPDY/3.1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ({}, 400, "unable to upgrade: missing upgrade headers in request"),
+        (UPGRADE, 400, "unable to upgrade: X-Stream-Protocol-Version is required"),
+        (
+            {**UPGRADE, "x-stream-protocol-version": "a, b"},
+            403,
+            "unable to upgrade: unable to negotiate protocol: client supports [a b], server accepts [v4 v5]\n",
+        ),
+        ({**UPGRADE, "x-stream-protocol-version": "a, v5"}, 0, ""),
+    ],
+)
+def test_what_is_no_upgrade_is_refused(headers: dict[str, str], status: int, text: str) -> None:
+    refusal = refuse_spdy(Request("POST", "/exec", "/exec", {}, headers), ("v4", "v5"))
+    assert (refusal.status, refusal.body) == (status, text.encode()) if refusal else not status
 
 
 def test_streams_asked_for() -> None:
