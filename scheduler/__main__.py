@@ -14,13 +14,14 @@ from pydantic import Field
 
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS
 from kubeling.client.errors import StartError
-from kubeling.client.events import EventRecorder
+from kubeling.client.events import Recorder
 from kubeling.client.flags import CommonOptions, LeaderOptions
 from kubeling.client.informer import Informer
 from kubeling.client.informers import SharedInformers
 from kubeling.client.leader import LeaderElector, LeaseTimes
 from kubeling.client.process import Process, client_for, component_main
 from kubeling.client.rest import Client
+from kubeling.client.series import SeriesRecorder
 from scheduler.cache import Cache
 from scheduler.config import Configuration, build_profiles, load
 from scheduler.framework.events import ClusterEvent
@@ -111,9 +112,7 @@ def queue_rules(profiles: Mapping[str, Profile], config: Configuration) -> Queue
     return QueueRules(order, helped, config.pod_initial_backoff_seconds, config.pod_max_backoff_seconds)
 
 
-def elector_for(
-    client: Client, recorder: EventRecorder, options: Options, config: Configuration
-) -> LeaderElector | None:
+def elector_for(client: Client, recorder: Recorder, options: Options, config: Configuration) -> LeaderElector | None:
     """Leader election as the file or the flags ask for it."""
     section = config.leader_election
     if not (section.leader_elect if section else options.leader_elect):
@@ -140,7 +139,7 @@ async def serve(options: Options, process: Process) -> None:
     config = load(Path(options.config)) if options.config else Configuration()
     profiles = build_profiles(config)
     client = client_for(options, NAME)
-    recorder = EventRecorder(client, COMPONENT)
+    recorder = SeriesRecorder(client, COMPONENT, f"{COMPONENT}-{socket.gethostname()}")
     informers = SharedInformers(client)
     listers = InformerListers(informers)
     cache = Cache(listers)

@@ -10,8 +10,8 @@ from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, condition_of, name_of, namespace_of, rfc3339, uid_of
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_CLAIMS
 from kubeling.client.clock import Clock, SystemClock
-from kubeling.client.events import EventRecorder
 from kubeling.client.rest import Client, PatchKind
+from kubeling.client.series import SeriesRecorder
 from scheduler.framework.plugin import Preemption
 from scheduler.model.pod import PodInfo
 from scheduler.plugins.volumebinding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference
@@ -23,7 +23,7 @@ CLAIM_FINALIZER = "resource.kubernetes.io/delete-protection"
 class Writer:
     """Raises StatusError and ClientError, except for objects that are gone already where that is as good."""
 
-    def __init__(self, client: Client, recorder: EventRecorder, *, clock: Clock | None = None) -> None:
+    def __init__(self, client: Client, recorder: SeriesRecorder, *, clock: Clock | None = None) -> None:
         self._client = client
         self._recorder = recorder
         self._clock = clock or SystemClock()
@@ -39,15 +39,14 @@ class Writer:
         await self._client.create(PODS, binding, pod.namespace, name=pod.key.name, subresource="binding")
 
     def tell_scheduled(self, pod: PodInfo, node: str) -> None:
-        self._recorder.event(
-            pod.obj, "Normal", "Scheduled", f"Successfully assigned {pod.namespace}/{pod.key.name} to {node}"
-        )
+        text = f"Successfully assigned {pod.namespace}/{pod.key.name} to {node}"
+        self._recorder.event(pod.obj, "Normal", "Scheduled", text, action="Binding")
 
     def tell_failed(self, pod: PodInfo, message: str) -> None:
         """Upstream cuts long messages at 1024 bytes."""
         if len(message.encode()) > NOTE_LIMIT:
             message = message.encode()[: NOTE_LIMIT - 4].decode(errors="ignore") + " ..."
-        self._recorder.event(pod.obj, "Warning", "FailedScheduling", message)
+        self._recorder.event(pod.obj, "Warning", "FailedScheduling", message, action="Scheduling")
 
     async def set_unscheduled(self, pod: PodInfo, reason: str, message: str, nominated: str) -> None:
         """The PodScheduled condition and nominatedNodeName; writes nothing when both are right already."""
@@ -107,7 +106,8 @@ class Writer:
         except StatusError as err:
             if not is_not_found(err) and err.code != 409:  # another pod of that name is none of ours
                 raise
-        self._recorder.event(victim.obj, "Normal", "Preempted", f"Preempted by pod {preemptor.uid} on node {node}")
+        text = f"Preempted by pod {preemptor.uid} on node {node}"
+        self._recorder.event(victim.obj, "Normal", "Preempted", text, action="Preempting", related=preemptor.obj)
 
     async def clear_nomination(self, pod: PodInfo) -> None:
         """Another, more important pod gets the place."""

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, object_reference, rfc3339
@@ -147,6 +147,12 @@ class EventCorrelator:
         }
         patch = {k: counted[k] for k in ("count", "lastTimestamp", "message")}
         return Outgoing(counted, patch, key)
+
+
+class Recorder(Protocol):
+    """What every recorder can be told, whichever API it writes to."""
+
+    def event(self, obj: Mapping[str, Any], type_: str, reason: str, message: str) -> None: ...
 
 
 class EventRecorder:

@@ -17,7 +17,7 @@ from kubeling.api.meta import Object, rfc3339_micro
 from kubeling.api.resources import LEASES
 from kubeling.client.clock import Clock, SystemClock
 from kubeling.client.errors import ClientError
-from kubeling.client.events import EventRecorder
+from kubeling.client.events import Recorder
 from kubeling.client.metrics import METRICS, ClientMetrics
 from kubeling.client.rest import Client
 
@@ -60,7 +60,7 @@ class LeaderElector:
         namespace: str = "kube-system",
         times: LeaseTimes | None = None,
         release_on_cancel: bool = True,
-        recorder: EventRecorder | None = None,
+        recorder: Recorder | None = None,
         clock: Clock | None = None,
         metrics: ClientMetrics = METRICS,
     ) -> None:
