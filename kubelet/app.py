@@ -17,7 +17,7 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
 from kubelet.images.records import PullRecords
-from kubelet.node.admission import admit, admit_under_pressure
+from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.certificates import CertificateFile, CertificateManager
 from kubelet.node.eviction import EvictionManager
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
@@ -185,6 +185,7 @@ class Kubelet:
             publish=self.reporter.publish if self.reporter else _publish_nothing,
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
+            fits=self._fits,
         )
         self.kit = kit
         self.static: StaticPods | None = None
@@ -321,6 +322,10 @@ class Kubelet:
     def _latest(self, pod: Object) -> Object | None:
         """The API's newest version of a pod: its own, or a static pod's mirror."""
         return self.api_pods.latest(pod) if self.api_pods else None
+
+    def _fits(self, pod: Object) -> tuple[str, str] | None:
+        others = [w.allocated for w in self.pods.active() if w.ref.uid != uid_of(pod)]
+        return resize_refusal(pod, others, self.allocatable)
 
     def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
         node = self.registrar.node if self.registrar else new_node(self.settings, self.machine)

@@ -30,9 +30,15 @@ def _amount(resources: Mapping[str, Any], kind: str, name: str) -> quantity.Quan
     return quantity.parse((resources.get(kind) or {}).get(name) or "0")
 
 
+def _with_pod_limits(own: Mapping[str, Any], pods: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A container without a limit of its own is held to the pod's."""
+    limits = {k: v for k, v in (pods.get("limits") or {}).items() if k in ("cpu", "memory")}
+    return {**own, "limits": {**limits, **(own.get("limits") or {})}} if limits else own
+
+
 def container_resources(pod: Object, container: Mapping[str, Any], *, node_memory: int, pids: int = 0) -> Resources:
     """What a container's cgroup gets; ``node_memory`` in bytes weighs the OOM score. A limit stands in for a missing request."""
-    own = container.get("resources") or {}
+    own = _with_pod_limits(container.get("resources") or {}, podspec.spec_of(pod).get("resources") or {})
     requests = own.get("requests") or {}
     request = own if "cpu" in requests else {"requests": own.get("limits") or {}}
     cpu_limit = _amount(own, "limits", "cpu").milli()

@@ -79,6 +79,19 @@ def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str
     return None
 
 
+def resize_refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+    """Whether a pod that asks for other resources may have them: Infeasible on this node, Deferred until there is room."""
+    wanted = pod_requests(pod)
+    for name in ("memory", "cpu"):
+        amount, total = wanted.get(name, quantity.ZERO), quantity.parse(allocatable.get(name, "0"))
+        if amount.value > total.value:
+            shown = f"{name}, requested: {_shown(name, amount)}, capacity: {_shown(name, total)}"
+            return "Infeasible", f"Node didn't have enough capacity: {shown}"
+    running = [p for p in others if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    refusal = _resources(pod, running, allocatable)
+    return ("Deferred", refusal[1]) if refusal else None
+
+
 def _out_of(name: str, requested: int, used: int, capacity: int) -> Refusal:
     message = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
     return f"OutOf{name}", message

@@ -77,11 +77,16 @@ class _Plan:
         self.kills: list[Kill] = []
         self.starts: list[Start] = []
         self.waiting: dict[str, datetime] = {}
+        self.round = round_begun(pod, observed, sandbox)
+
+    def stale(self, record: ContainerRecord) -> bool:
+        """Whether all containers are to run anew since that run began."""
+        return self.round is not None and record.created_at < self.round
 
     def current(self, container: Object) -> ContainerRecord | None:
         """The newest run in this sandbox."""
         record = self.observed.latest(container["name"])
-        return record if record and record.sandbox_id == self.sandbox.id else None
+        return record if record and record.sandbox_id == self.sandbox.id and not self.stale(record) else None
 
     def start(self, container: Object, kind: str) -> None:
         after = self.observed.latest(container["name"])
@@ -107,6 +112,31 @@ class _Plan:
         else:
             self.kills.append(Kill(record, container, f"{message}, will be restarted", reason))
         return True
+
+
+def round_begun(pod: Object, observed: PodRecord, sandbox: SandboxRecord) -> datetime | None:
+    """When a container last ended so that its rules ask for all containers to run anew; None if never."""
+    named = {c["name"]: c for c in [*podspec.init_containers(pod), *podspec.containers(pod)]}
+    return max(
+        (
+            r.finished_at
+            for r in observed.containers
+            if r.sandbox_id == sandbox.id and r.state is State.EXITED and r.finished_at is not None and r.name in named
+            if podspec.rule_action(named[r.name], r.exit_code) == podspec.RESTART_ALL
+        ),
+        default=None,
+    )
+
+
+def _end_of_round(plan: _Plan) -> PodActions | None:
+    """Before a new round begins, what is left of the old one has to end."""
+    kills = []
+    for record in plan.observed.running:
+        container = podspec.container_named(plan.pod, record.name)
+        ephemeral = container in podspec.ephemeral_containers(plan.pod)
+        if plan.stale(record) and not ephemeral:
+            kills.append(Kill(record, container, f"Container {record.name} will be restarted with all containers"))
+    return PodActions(kills=tuple(kills)) if kills else None
 
 
 def next_attempt(pod: Object, container: Object, observed: PodRecord) -> int:
@@ -139,6 +169,8 @@ def pod_actions(pod: Object, observed: PodRecord, verdicts: Verdicts, hold: Hold
     if sandbox is None:
         return _without_sandbox(pod, observed)
     plan = _Plan(pod, observed, sandbox, verdicts, hold, now)
+    if (ending := _end_of_round(plan)) is not None:
+        return ending
     for container in podspec.ephemeral_containers(pod):
         if observed.latest(container["name"]) is None:
             plan.start(container, "ephemeral")
@@ -181,7 +213,7 @@ def _regular_step(plan: _Plan) -> bool:
     alive = False
     for container in podspec.containers(plan.pod):
         record = plan.observed.latest(container["name"])
-        if record is None or record.state is State.CREATED:
+        if record is None or record.state is State.CREATED or plan.stale(record):
             plan.start(container, "container")
         elif record.state is State.RUNNING:
             plan.kill_if_unwell(container, record, "container")

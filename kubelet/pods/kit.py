@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubelet.containers.build import NodeFacts
+from kubelet.pods.allocation import Fits
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.recorder import Recorder
@@ -37,4 +38,5 @@ class Kit:
     publish: Publish
     finish: Finish
     release: Callable[[str], None]
+    fits: Fits = lambda pod: None
     backoff: Backoff = field(default_factory=Backoff)

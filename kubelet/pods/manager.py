@@ -44,10 +44,10 @@ class PodManager:
         worker = self._workers[uid] = PodWorker(pod, self._kit)
         status = pod.get("status") or {}
         if not is_deleting(pod) and status.get("phase") in (None, "", "Pending") and not status.get("startTime"):
-            others = [w.pod for u, w in self._workers.items() if u != uid and not w.ending]
+            others = [w.allocated for u, w in self._workers.items() if u != uid and not w.ending]
             if (refusal := self._admit(pod, others)) is not None:
                 self._kit.recorder.event(pod, "Warning", *refusal)
-                worker.fail(refusal[0], f"Pod was rejected: {refusal[1]}")
+                worker.refuse(refusal[0], f"Pod was rejected: {refusal[1]}")
         self._tasks[uid] = asyncio.create_task(self._run(worker), name=f"pod {podspec.format_pod(pod)}")
 
     def drop(self, pod: Object) -> None:
@@ -66,6 +66,9 @@ class PodManager:
         finally:
             self._workers.pop(uid, None)
             self._tasks.pop(uid, None)
+            for other in self._workers.values():
+                if other.waits_for_room:
+                    other.wake()
 
     # --- questions -----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 from kubelet.runtime.protocol import PodRef
 from kubeling.api.meta import Object, annotations_of, name_of, namespace_of, uid_of
 
+RESTART_ALL = "RestartAllContainers"
 ALWAYS, ON_FAILURE, NEVER = "Always", "OnFailure", "Never"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 SOURCE_ANNOTATION = "kubernetes.io/config.source"
@@ -53,13 +54,20 @@ def restart_policy(pod: Object) -> str:
     return spec_of(pod).get("restartPolicy") or ALWAYS
 
 
-def should_restart(pod: Object, container: Mapping[str, Any], exit_code: int, *, init: bool = False) -> bool:
-    """Whether a container that ended so is to run again: its rules, its own policy, then the pod's."""
+def rule_action(container: Mapping[str, Any], exit_code: int) -> str:
+    """What the first of the container's rules that fits says, empty when none does."""
     for rule in container.get("restartPolicyRules") or ():
         codes = rule.get("exitCodes") or {}
         listed = exit_code in (codes.get("values") or ())
         if listed == (codes.get("operator") == "In"):
-            return rule.get("action") in ("Restart", "RestartAllContainers")
+            return str(rule.get("action") or "")
+    return ""
+
+
+def should_restart(pod: Object, container: Mapping[str, Any], exit_code: int, *, init: bool = False) -> bool:
+    """Whether a container that ended so is to run again: its rules, its own policy, then the pod's."""
+    if action := rule_action(container, exit_code):
+        return action in ("Restart", RESTART_ALL)
     policy = container.get("restartPolicy") or restart_policy(pod)
     if init and policy == ALWAYS and not is_sidecar(container):
         policy = ON_FAILURE  # an init container that succeeded is done

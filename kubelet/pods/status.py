@@ -9,6 +9,7 @@ from typing import Any
 
 from kubelet.pods import conditions
 from kubelet.pods import spec as podspec
+from kubelet.pods.conditions import Verdict
 from kubelet.pods.container_status import container_status
 from kubelet.pods.qos import qos_class
 from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, State
@@ -31,7 +32,7 @@ class Facts:
 
     ``waiting`` by container name; ``ready`` and ``started`` are the probes' verdicts; ``messages`` are termination
     messages and ``images`` image records, by container id and image id; ``reason``/``message`` fail the
-    pod; ``disruption`` is why it has to make room.
+    pod; ``disruption`` is why it has to make room, ``refused``: it never ran here; ``conditions`` are those told at times.
     """
 
     now: datetime
@@ -41,16 +42,20 @@ class Facts:
     started: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, ImageRecord] = field(default_factory=dict)
+    conditions: Mapping[str, Verdict] = field(default_factory=dict)
     disruption: str = ""
     reason: str = ""
     message: str = ""
     terminal: bool = False
+    refused: bool = False
     start_time: str = ""
 
 
 def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     """The whole ``status``; conditions of others are kept as the pod has them."""
     old: Mapping[str, Any] = pod.get("status") or {}
+    if facts.refused:
+        return _refused(pod, facts, old)
     init = [container_status(pod, c, observed, facts, init=True) for c in podspec.init_containers(pod)]
     main = [container_status(pod, c, observed, facts) for c in podspec.containers(pod)]
     extra = [container_status(pod, c, observed, facts) for c in podspec.ephemeral_containers(pod)]
@@ -60,7 +65,7 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     status: Object = {"phase": phase}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
-    extra_conditions = {}
+    extra_conditions = dict(facts.conditions)
     if facts.disruption:
         extra_conditions["DisruptionTarget"] = ("True", "TerminationByKubelet", facts.disruption)
     status["conditions"] = conditions.for_pod(
@@ -81,6 +86,22 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     ):
         if entries:
             status[name] = entries
+    own = podspec.spec_of(pod).get("resources") or {}
+    if own and phase == RUNNING:
+        status["allocatedResources"] = dict(own.get("requests") or {})
+        status["resources"] = {k: dict(own[k]) for k in ("limits", "requests") if own.get(k)}
+    status["qosClass"] = old.get("qosClass") or qos_class(pod)
+    return status
+
+
+def _refused(pod: Object, facts: Facts, old: Mapping[str, Any]) -> Object:
+    status: Object = {"phase": FAILED}
+    if generation := (pod.get("metadata") or {}).get("generation"):
+        status["observedGeneration"] = generation
+    if old.get("conditions"):
+        status["conditions"] = list(old["conditions"])
+    status |= {"message": facts.message or old.get("message"), "reason": facts.reason or old.get("reason")}
+    status["startTime"] = old.get("startTime") or facts.start_time or rfc3339(facts.now)
     status["qosClass"] = old.get("qosClass") or qos_class(pod)
     return status
 

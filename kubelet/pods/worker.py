@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from kubelet.containers.build import VolumePath, sandbox_spec
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import PodActions, Start, pod_actions
+from kubelet.pods.allocation import Allocation
 from kubelet.pods.conditions import OWN
 from kubelet.pods.ending import PodEnd
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
 from kubelet.pods.messages import TerminationMessages
-from kubelet.pods.resize import resizes
+from kubelet.pods.resize import Resize, resizes
 from kubelet.pods.status import Facts, Waiting, is_terminal, pod_status
 from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, RuntimeFailure, State
 from kubelet.volumes.manager import FailedVolume
@@ -41,6 +42,7 @@ class PodWorker:
         self._end_asked = asyncio.Event()
         self.ended = asyncio.Event()  # its containers have ended for good
         self._end = PodEnd()
+        self._allocation = Allocation(pod, kit.recorder, kit.fits)
         self._waiting: dict[str, Waiting] = {}
         self._told_backoff: dict[str, str] = {}
         self._retries = 0
@@ -66,6 +68,15 @@ class PodWorker:
             self._end.shorten(podspec.grace_period(pod))
         self._wake.set()
 
+    @property
+    def allocated(self) -> Object:
+        """The pod with the resources that it may have now: a resize that waits is not in it."""
+        return self._allocation.allocated(self.pod)
+
+    @property
+    def waits_for_room(self) -> bool:
+        return self._allocation.waits
+
     def wake(self) -> None:
         self._wake.set()
 
@@ -88,6 +99,11 @@ class PodWorker:
         if grace is not None:
             self._end.grace = grace
         self._ask_end()
+
+    def refuse(self, reason: str, message: str) -> None:
+        """The pod may not run here at all: nothing of it is made, nothing but this is told."""
+        self._end.refused = True
+        self.fail(reason, message)
 
     def _ask_end(self) -> None:
         self._end_asked.set()
@@ -175,6 +191,7 @@ class PodWorker:
         if self._past_deadline():
             self.fail("DeadlineExceeded", DEADLINE_MESSAGE)
             return
+        self._allocation.consider(self.pod)
         observed = await self._observe()
         actions = self._decide(observed)
         if observed.sandbox is None and not actions.create_sandbox:
@@ -194,7 +211,7 @@ class PodWorker:
 
     def _decide(self, observed: PodRecord) -> PodActions:
         verdicts = self._kit.probes.verdicts(self.ref.uid)
-        return pod_actions(self.pod, observed, verdicts, self._hold, self._kit.clock.now())
+        return pod_actions(self.allocated, observed, verdicts, self._hold, self._kit.clock.now())
 
     def _hold(self, container: Object, record: ContainerRecord) -> datetime | None:
         return self._kit.backoff.until(self._backoff_key(container), record.finished_at or record.created_at)
@@ -287,16 +304,27 @@ class PodWorker:
 
     async def _resize(self, observed: PodRecord) -> None:
         """Gives running containers the resources that the spec asks for now."""
-        for resize in resizes(self.pod, observed, self._kit.node.memory):
+        restarting = False
+        for resize in resizes(self.allocated, observed, self._kit.node.memory):
             if resize.restart:
                 message = f"Container {resize.record.name} resize requires restart"
                 deadline = Deadline(self._kit.clock, podspec.grace_period(self.pod))
                 await self._kit.killer.kill(
                     self.pod, resize.record, deadline, message=message, pod_ip=self._ip(observed)
                 )
+                restarting = True
                 self.wake()
             else:
-                await self._kit.runtime.update_resources(resize.record.id, resize.resources)
+                await self._update(resize)
+        if not restarting:
+            self._allocation.applied(self.pod)
+
+    async def _update(self, resize: Resize) -> None:
+        try:
+            await self._kit.runtime.update_resources(resize.record.id, resize.resources)
+        except RuntimeFailure as err:
+            self._allocation.failed(self.pod, str(err))
+            raise
 
     def _probe_grace(self, container: Object | None, probe: str) -> float:
         own = ((container or {}).get(f"{probe}Probe") or {}).get("terminationGracePeriodSeconds") if probe else None
@@ -309,7 +337,7 @@ class PodWorker:
             event = step.after.finished_at or step.after.created_at
             kit.backoff.next(self._backoff_key(step.container), event, kit.clock.now())
         try:
-            container_id = await kit.starter.start(self.pod, step, observed, self._volumes or {})
+            container_id = await kit.starter.start(self.allocated, step, observed, self._volumes or {})
         except ContainerFailure as err:
             self._waiting[name] = Waiting(err.reason, err.message)
             await self._after_failure(step, err)
@@ -361,13 +389,15 @@ class PodWorker:
             started=verdicts.started,
             messages=await self._messages.of(self.pod, observed),
             images=self._images,
+            conditions=self._allocation.conditions,
             disruption=self._end.message if self._end.disruption else "",
             reason=self._end.reason if terminal else "",
             message=self._end.message if terminal else "",
             terminal=terminal,
+            refused=self._end.refused,
             start_time=self._start_time,
         )
-        base = {**self.pod, "status": {**(self.pod.get("status") or {}), **self._carried()}}
+        base = {**self.allocated, "status": {**(self.pod.get("status") or {}), **self._carried()}}
         status = pod_status(base, observed, facts)
         self._last_status = status
         kit.publish(self.pod, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -171,3 +172,28 @@ def test_a_lost_container_counts_on_from_the_api() -> None:
     given = pod(A)
     given["status"] = {"containerStatuses": [{"name": "a", "restartCount": 4, "containerID": "docker://x"}]}
     assert decide(given).starts[0].attempt == 5
+
+
+RULE = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+TRIGGER = container("a", restartPolicy="Never", restartPolicyRules=[RULE])
+
+
+def later(record: ContainerRecord) -> ContainerRecord:
+    return dataclasses.replace(record, created_at=NOW + timedelta(seconds=1))
+
+
+def test_all_containers_run_anew_when_a_rule_says_so() -> None:
+    given = pod(TRIGGER, B, init=(container("i"),), restartPolicy="Never")
+    trigger, init = run("a", EXITED, 42), run("i", EXITED, 0)
+    trigger = dataclasses.replace(trigger, finished_at=NOW + timedelta(milliseconds=500))
+    found = decide(given, trigger, run("b"), init)
+    assert [k.record.name for k in found.kills] == ["b"] and not found.starts and not found.kill_pod
+    found = decide(given, trigger, run("b", EXITED, 143), init)
+    assert [(s.container["name"], s.attempt) for s in found.starts] == [("i", 1)]
+    again = later(run("i", EXITED, 0, 1))
+    found = decide(given, trigger, run("b", EXITED, 143), again, init)
+    assert [(s.container["name"], s.attempt) for s in found.starts] == [("a", 1), ("b", 1)]
+    found = decide(
+        given, later(run("a", attempt=1)), later(run("b", attempt=1)), again, trigger, run("b", EXITED), init
+    )
+    assert found.starts == () and found.kills == ()

@@ -170,3 +170,23 @@ def test_an_ended_pod_keeps_what_was_said_of_its_containers() -> None:
     given["status"] = status(given, run("c0", EXITED, 7))
     assert given["status"]["phase"] == "Failed"
     assert status(given, sandbox=False)["containerStatuses"] == given["status"]["containerStatuses"]
+
+
+def test_a_refused_pod_tells_of_nothing_else() -> None:
+    found = status(pod(), refused=True, terminal=True, reason="OutOfcpu", message="Pod was rejected: no room")
+    assert {k: found[k] for k in ("phase", "reason", "message")} == {
+        "phase": "Failed",
+        "reason": "OutOfcpu",
+        "message": "Pod was rejected: no room",
+    }
+    assert "containerStatuses" not in found and "podIP" not in found
+
+
+def test_a_resize_condition_is_taken_back() -> None:
+    pending = {"PodResizePending": ("True", "Deferred", "no room")}
+    given = pod()
+    given["status"] = status(given, run("c0"), conditions=pending)
+    assert conditions(given["status"])["PodResizePending"] == ("True", "Deferred")
+    after = status(given, run("c0"))
+    assert "PodResizePending" not in conditions(after)
+    assert {"type": "PodResizePending", "$patch": "delete"} in status_patch(given, after)["status"]["conditions"]

@@ -1,0 +1,67 @@
+"""In-place resize: what is granted, what waits, what is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kubelet.node.admission import resize_refusal
+from kubelet.pods.allocation import Allocation
+from tests.unit.kubelet.test_worker import Events
+
+
+def pod(cpu: str, *, running: str = "") -> dict[str, Any]:
+    status = {"name": "c", "state": {"running": {}}, "resources": {"requests": {"cpu": running}}}
+    return {
+        "metadata": {"name": "p", "uid": "p", "generation": 2},
+        "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Mi"}}}]},
+        "status": {"containerStatuses": [status]} if running else {},
+    }
+
+
+ALLOCATABLE = {"cpu": "2", "memory": "1Gi", "pods": "10"}
+
+
+def cpu_of(given: dict[str, Any]) -> str:
+    return str(given["spec"]["containers"][0]["resources"]["requests"]["cpu"])
+
+
+def test_a_wish_is_granted_waits_or_cannot_come_true() -> None:
+    events, others = Events(), [pod("1")]
+    allocation = Allocation(pod("100m"), events, lambda p: resize_refusal(p, others, ALLOCATABLE))
+    allocation.consider(pod("100m"))
+    assert allocation.conditions == {} and events.told == []
+
+    allocation.consider(pod("500m"))
+    assert cpu_of(allocation.allocated(pod("500m"))) == "500m"
+    assert allocation.conditions == {"PodResizeInProgress": ("True", "", "")}
+    allocation.applied(pod("500m"))
+    assert allocation.conditions == {}
+
+    allocation.consider(pod("1500m"))
+    message = "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"
+    assert allocation.conditions == {"PodResizePending": ("True", "Deferred", message)}
+    assert cpu_of(allocation.allocated(pod("1500m"))) == "500m" and allocation.waits
+
+    allocation.consider(pod("9"))
+    message = "Node didn't have enough capacity: cpu, requested: 9000, capacity: 2000"
+    assert allocation.conditions == {"PodResizePending": ("True", "Infeasible", message)}
+
+    others.clear()
+    allocation.consider(pod("1500m"))
+    assert "PodResizePending" not in allocation.conditions
+    allocation.failed(pod("1500m"), "no")
+    allocation.failed(pod("1500m"), "no")
+    assert allocation.conditions == {"PodResizeInProgress": ("True", "Error", "no")}
+
+    names = ["ResizeStarted", "ResizeCompleted", "ResizeDeferred", "ResizeInfeasible", "ResizeStarted", "ResizeError"]
+    assert events.reasons == names
+    text, _, summary = events.told[2][1].partition(": ")
+    assert text == "Pod resize Deferred"
+    resources = {"requests": {"cpu": "1500m", "memory": "1Mi"}}
+    assert json.loads(summary)["containers"] == [{"name": "c", "resources": resources}]
+
+
+def test_a_new_kubelet_grants_what_runs() -> None:
+    allocation = Allocation(pod("9", running="250m"), Events(), lambda p: ("Infeasible", "no"))
+    assert cpu_of(allocation.allocated(pod("9"))) == "250m"
