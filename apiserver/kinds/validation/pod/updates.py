@@ -14,7 +14,6 @@ from apiserver.kinds.validation.meta import METADATA, immutable
 from apiserver.kinds.validation.pod.annotations import MIRROR, validate_annotation_updates
 from apiserver.kinds.validation.pod.diff import json_diff
 from apiserver.kinds.validation.pod.internal import as_internal, internal_pod_spec
-from apiserver.kinds.validation.pod.pod_resources import is_sidecar
 from apiserver.kinds.validation.pod.scheduling import validate_tolerations
 from kubeling.api import fields
 from kubeling.api.fields import ErrorList, FieldError, Path
@@ -220,14 +219,14 @@ def validate_status_update(new: Fields, old: Fields) -> ErrorList:
     if nominated and nominated != before.get("nominatedNodeName"):
         errors += dns_subdomain(nominated, path.child("nominatedNodeName"))
     errors += immutable(status.get("qosClass") or "", before.get("qosClass") or "", path.child("qosClass"))
-    sidecars = {c.get("name") for c in spec.get("initContainers") or () if is_sidecar(c)}
-    policy = spec.get("restartPolicy") or ""
-    for field, restart, exempt in (
-        ("containerStatuses", policy, set()),
-        ("initContainerStatuses", policy, sidecars),
-        ("ephemeralContainerStatuses", "Never", set()),
+    policy = "Always" if _may_restart_all(spec) else spec.get("restartPolicy") or ""
+    for field, containers, restart in (
+        ("containerStatuses", "containers", policy),
+        ("initContainerStatuses", "initContainers", policy),
+        ("ephemeralContainerStatuses", "", "Never"),
     ):
-        errors += _validate_transition(status, before, field, restart, exempt)
+        named = {c.get("name"): c for c in spec.get(containers) or ()}
+        errors += _validate_transition(status, before, field, restart, named)
     errors += _validate_claim_statuses(status, spec, path.child("resourceClaimStatuses"))
     errors += _validate_pod_ips(status, path.child("podIPs"))
     return errors + _validate_host_ips(status, path.child("hostIPs"))
@@ -241,16 +240,36 @@ def _validate_conditions(conditions: Any, path: Path) -> ErrorList:
     return errors
 
 
-def _validate_transition(new: Fields, old: Fields, field: str, policy: str, exempt: set[Any]) -> ErrorList:
+def _may_restart_all(spec: Fields) -> bool:
+    """Whether some container's rules can make all of them run anew."""
+    return any(
+        rule.get("action") == "RestartAllContainers"
+        for kind in ("containers", "initContainers")
+        for container in spec.get(kind) or ()
+        for rule in container.get("restartPolicyRules") or ()
+    )
+
+
+def _may_come_back(container: Fields, policy: str, exit_code: int) -> bool:
+    """By the container's rules, its own policy, then the pod's."""
+    for rule in container.get("restartPolicyRules") or ():
+        codes = rule.get("exitCodes") or {}
+        if (exit_code in (codes.get("values") or ())) == (codes.get("operator") == "In"):
+            return rule.get("action") == "Restart"
+    policy = container.get("restartPolicy") or policy
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _validate_transition(
+    new: Fields, old: Fields, field: str, policy: str, containers: Mapping[Any, Fields]
+) -> ErrorList:
     """A container that ended for good does not come back."""
     if policy == "Always":
         return []
     errors: ErrorList = []
     for i, status in enumerate(old.get(field) or ()):
         ended = (status.get("state") or {}).get("terminated")
-        if ended is None or status.get("name") in exempt:
-            continue
-        if ended.get("exitCode") and policy == "OnFailure":
+        if ended is None or _may_come_back(containers.get(status.get("name"), {}), policy, ended.get("exitCode") or 0):
             continue
         for after in new.get(field) or ():
             if after.get("name") == status.get("name") and (after.get("state") or {}).get("terminated") is None:
