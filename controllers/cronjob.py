@@ -65,12 +65,13 @@ def plan(owner: Object, jobs: Sequence[Object], now: datetime) -> Plan:
     if is_deleting(owner):
         return made
     try:
-        schedule, zone = _schedule(owner)
+        zone = _zone(owner)
+        if owner["spec"].get("suspend"):
+            return made
+        schedule = _schedule(owner)
     except ValueError as err:
         reason = "UnknownTimeZone" if isinstance(err, _UnknownZone) else "UnparseableSchedule"
         made.events.append(("Warning", reason, str(err)))
-        return made
-    if owner["spec"].get("suspend"):
         return made
     due, missed_many = _last_due(owner, schedule, now.astimezone(zone))
     if missed_many:
@@ -88,16 +89,20 @@ class _UnknownZone(ValueError):
     pass
 
 
-def _schedule(owner: Object) -> tuple[cron.Schedule, ZoneInfo]:
-    text, zone = owner["spec"]["schedule"], owner["spec"].get("timeZone")
+def _zone(owner: Object) -> ZoneInfo:
+    zone = owner["spec"].get("timeZone")
     try:
-        parsed = cron.parse(text)
+        return ZoneInfo(zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
+        raise _UnknownZone(f'invalid timeZone: "{zone}": unknown time zone {zone}') from err
+
+
+def _schedule(owner: Object) -> cron.Schedule:
+    text = owner["spec"]["schedule"]
+    try:
+        return cron.parse(text)
     except cron.CronError as err:
         raise ValueError(f'unparseable schedule: "{text}" : {err}') from err
-    try:
-        return parsed, ZoneInfo(zone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
-        raise _UnknownZone(f"invalid timeZone: {zone}: unknown time zone {zone}") from err
 
 
 def _last_due(owner: Object, schedule: cron.Schedule, now: datetime) -> tuple[datetime | None, bool]:
@@ -181,7 +186,7 @@ def _follow_jobs(made: Plan, owner: Object, jobs: Sequence[Object]) -> None:
         elif uid_of(job) in listed and is_finished(job):
             ended = "Complete" if has_condition(job, "Complete") else "Failed"
             made.events.append(("Normal", "SawCompletedJob", f"Saw completed job: {name_of(job)}, condition: {ended}"))
-            _note_success(status, job)
+        _note_success(status, job)
     for reference in active:
         if reference.get("uid") not in known:
             made.events.append(("Normal", "MissingJob", f"Active job went missing: {reference.get('name')}"))

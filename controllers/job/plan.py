@@ -9,7 +9,7 @@ from datetime import datetime
 
 from controllers.job import finish, indexes, jobpods
 from controllers.job.finish import FAILURE_TARGET, SUCCESS_TARGET, Verdict
-from controllers.job.tally import Tally, count
+from controllers.job.tally import Ending, Tally, count
 from controllers.lib.pods import is_active, phase_of
 from controllers.lib.ranking import deletion_order
 from kubeling.api.meta import Object, has_condition, is_deleting, rfc3339, uid_of, with_condition
@@ -39,7 +39,7 @@ def plan(job: Object, pods: Sequence[Object], now: datetime) -> Plan:
         return Plan(job.get("status") or {}, unfinalize=[p for p in held if not is_active(p)])
     job = _started(job, now)
     said = finish.announced(job)
-    tally = count(job, pods, finishing=said is not None)
+    tally = count(job, pods, _ending(said))
     verdict = said or finish.failure(job, tally, now) or finish.success(job, tally)
     made = Plan(deepcopy(job.get("status") or {}), unfinalize=tally.unfinalize)
     suspended = bool(job["spec"].get("suspend")) and not is_deleting(job)
@@ -54,6 +54,12 @@ def plan(job: Object, pods: Sequence[Object], now: datetime) -> Plan:
         _tell_suspension(made, job, suspended, now)
         _deadline(made, job, now)
     return made
+
+
+def _ending(said: Verdict | None) -> Ending | None:
+    if said is None:
+        return None
+    return Ending.SUCCESS if said.success else Ending.FAILURE
 
 
 def _started(job: Object, now: datetime) -> Object:

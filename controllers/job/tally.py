@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from controllers.job import indexes, jobpods
@@ -45,8 +46,15 @@ class Tally:
         return sum(is_ready(pod) for pod in self.active)
 
 
-def count(job: Object, pods: Sequence[Object], *, finishing: bool) -> Tally:
-    """The tally of the job's pods. ``finishing``: the job ends, no pod is needed for later decisions."""
+class Ending(Enum):
+    """How the job ends, where that is announced already: what becomes of the pods that are deleted for it."""
+
+    SUCCESS = "they count for nothing"
+    FAILURE = "they have failed"
+
+
+def count(job: Object, pods: Sequence[Object], ending: Ending | None) -> Tally:
+    """The tally of the job's pods. With an ``ending`` no pod is needed for later decisions."""
     status = job.get("status") or {}
     completions = int(job["spec"].get("completions") or 0)
     tally = Tally(
@@ -63,10 +71,10 @@ def count(job: Object, pods: Sequence[Object], *, finishing: bool) -> Tally:
             tally.finished.append(pod)
         else:
             tally.terminating.append(pod)
-    _collect(job, tally, pods)
+    _collect(job, tally, pods, ending)
     if jobpods.is_indexed(job):
         tally.counted_succeeded = len(tally.completed)
-    _choose_finalizers(job, tally, pods, finishing=finishing)
+    _choose_finalizers(job, tally, pods, ending)
     return tally
 
 
@@ -85,15 +93,21 @@ def _flush(tally: Tally, uncounted: Mapping[str, Any], pods: Sequence[Object]) -
             tally.counted_failed += 1
 
 
-def _collect(job: Object, tally: Tally, pods: Sequence[Object]) -> None:
+def _collect(job: Object, tally: Tally, pods: Sequence[Object], ending: Ending | None) -> None:
     known = {*tally.uncounted_succeeded, *tally.uncounted_failed}
     for pod in pods:
         if not jobpods.has_finalizer(pod) or uid_of(pod) in known:
             continue
         if phase_of(pod) == "Succeeded":
             _collect_success(job, tally, pod)
-        elif jobpods.has_failed(job, pod):
+        elif _counts_as_failed(job, pod, ending):
             _collect_failure(job, tally, pod)
+
+
+def _counts_as_failed(job: Object, pod: Object, ending: Ending | None) -> bool:
+    if ending is None:
+        return jobpods.has_failed(job, pod)
+    return phase_of(pod) == "Failed" or (ending is Ending.FAILURE and is_deleting(pod))
 
 
 def _collect_success(job: Object, tally: Tally, pod: Object) -> None:
@@ -119,13 +133,14 @@ def _collect_failure(job: Object, tally: Tally, pod: Object) -> None:
         tally.failed_indexes.add(index)
 
 
-def _choose_finalizers(job: Object, tally: Tally, pods: Sequence[Object], *, finishing: bool) -> None:
+def _choose_finalizers(job: Object, tally: Tally, pods: Sequence[Object], ending: Ending | None) -> None:
     """Ended pods are let go; an index's last failed pod only when its count of failures is no longer needed."""
-    needed = set() if finishing or is_deleting(job) else _last_failures(job, tally, pods)
+    over = ending is not None or is_deleting(job)
+    needed = set() if over else _last_failures(job, tally, pods)
     for pod in pods:
         if not jobpods.has_finalizer(pod) or uid_of(pod) in needed:
             continue
-        if is_finished(pod) or jobpods.has_failed(job, pod) or (is_deleting(job) and is_deleting(pod)):
+        if is_finished(pod) or jobpods.has_failed(job, pod) or (over and is_deleting(pod)):
             tally.unfinalize.append(pod)
 
 

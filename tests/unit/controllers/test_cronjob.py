@@ -77,3 +77,21 @@ async def test_concurrency(policy: str, count: int) -> None:
             await w.clock.advance(60.2)
         assert len(w.api.all(JOBS)) == count
         assert len(w.get(CRON_JOBS, "c")["status"]["active"]) == count
+
+
+def test_a_schedule_or_time_zone_that_is_none() -> None:
+    told = plan(owner(timeZone="Nowhere/Land"), [], at(0, 5)).events
+    assert told == [("Warning", "UnknownTimeZone", 'invalid timeZone: "Nowhere/Land": unknown time zone Nowhere/Land')]
+    (event,) = plan(owner("every day"), [], at(0, 5)).events
+    assert event[:2] == ("Warning", "UnparseableSchedule")
+    assert event[2].startswith('unparseable schedule: "every day" : ')
+    assert not plan(owner("every day", suspend=True), [], at(0, 5)).events
+
+
+def test_a_success_counts_whether_or_not_the_job_was_listed_as_active() -> None:
+    done: Object = {
+        "metadata": {"name": "by-hand", "uid": "j"},
+        "status": {"conditions": [{"type": "Complete", "status": "True"}], "completionTime": "2026-01-01T00:02:00Z"},
+    }
+    made = plan(owner(), [done], at(0, 4))
+    assert made.status["lastSuccessfulTime"] == "2026-01-01T00:02:00Z" and not made.events

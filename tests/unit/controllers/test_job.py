@@ -160,13 +160,25 @@ async def test_success_policy() -> None:
         assert verdict(w) == ("", "")
         await end(w, next(p for p in active(w) if index_of(p) == 2))
         assert not active(w)
-        w.finish_deleted()
-        for pod in w.pods():
-            if is_deleting(pod):
-                await end(w, pod, "Failed")
+        assert verdict(w) == ("", "") and status(w)["terminating"] == 2
         w.finish_deleted()
         await w.settle()
         assert verdict(w) == ("Complete", "SuccessPolicy")
+        assert "failed" not in status(w)  # those that were no longer needed have not failed
+
+
+@pytest.mark.parametrize("policy", ["TerminatingOrFailed", "Failed"])
+async def test_a_failed_jobs_remaining_pods_have_failed_too(policy: str) -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completions=3, parallelism=3, backoffLimit=0, podReplacementPolicy=policy)
+        await end(w, active(w)[0], "Failed")
+        await w.clock.advance(0.1)
+        assert condition_of(w.get(JOBS, "j"), "FailureTarget") and verdict(w) == ("", "")
+        assert status(w)["terminating"] == 2
+        w.finish_deleted()
+        await w.settle()
+        assert verdict(w) == ("Failed", "BackoffLimitExceeded")
+        assert status(w)["failed"] == 3
 
 
 async def test_suspend_and_resume() -> None:
