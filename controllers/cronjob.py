@@ -136,16 +136,23 @@ def _start(made: Plan, owner: Object, jobs: Sequence[Object], due: datetime, now
     if deadline is not None and due + timedelta(seconds=int(deadline)) < now:
         made.events.append(("Warning", "MissSchedule", f"Missed scheduled time to start a job: {_http_date(due)}"))
         return
-    running = [j for j in jobs if not is_finished(j)]
+    active = made.status.get("active") or ()
+    if any(a.get("name") == _job_name(owner, due) for a in active):
+        return  # this time's job runs already
     policy = owner["spec"].get("concurrencyPolicy") or "Allow"
-    if policy == "Forbid" and running:
+    if policy == "Forbid" and active:
         text = "Not starting job because prior execution is running and concurrency policy is Forbid"
         made.events.append(("Normal", "JobAlreadyActive", text))
         return
     if policy == "Replace":
-        made.replace = running
+        listed = {a.get("uid") for a in active}
+        made.replace = [job for job in jobs if uid_of(job) in listed]
     made.create = job_for(owner, due)
     made.scheduled = due
+
+
+def _job_name(owner: Object, due: datetime) -> str:
+    return f"{name_of(owner)}-{int(due.timestamp()) // 60}"
 
 
 def job_for(owner: Object, due: datetime) -> Object:
@@ -158,7 +165,7 @@ def job_for(owner: Object, due: datetime) -> Object:
         "metadata": {
             **{k: v for k, v in metadata.items() if k in ("labels",)},
             "annotations": annotations,
-            "name": f"{name_of(owner)}-{int(due.timestamp()) // 60}",
+            "name": _job_name(owner, due),
             "namespace": namespace_of(owner),
             "ownerReferences": [owner_reference(owner)],
         },

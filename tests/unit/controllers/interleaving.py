@@ -36,6 +36,7 @@ class Story:
     controllers: Sequence[ControllerSpec]
     actions: Sequence[str] = ()
     writes_a_step: int
+    turns: Sequence[int] = (0, 0, 1, 3, 10, 40)
     longest_wait = 1000.0  # seconds: beyond every back-off that the story can reach
     options: dict[str, Any] = {}  # constant
 
@@ -58,7 +59,7 @@ class Story:
 
 
 def steps(story: Story) -> st.SearchStrategy[list[Step]]:
-    turns = st.sampled_from((0, 0, 1, 3, 10, 40))
+    turns = st.sampled_from(story.turns)
     return st.lists(st.tuples(st.sampled_from([*story.actions, RESTART]), st.integers(0, 11), turns), max_size=12)
 
 

@@ -95,3 +95,20 @@ def test_a_success_counts_whether_or_not_the_job_was_listed_as_active() -> None:
     }
     made = plan(owner(), [done], at(0, 4))
     assert made.status["lastSuccessfulTime"] == "2026-01-01T00:02:00Z" and not made.events
+
+
+@pytest.mark.parametrize("policy", ["Allow", "Forbid", "Replace"])
+async def test_a_job_that_was_made_before_a_crash_is_taken_for_its_time(policy: str) -> None:
+    """Its creation was the last thing that a controller did: the status does not know of it yet."""
+    async with World(CONTROLLER) as w:
+        w.create(CRON_JOBS, "c", {"schedule": "*/5 * * * *", "jobTemplate": TEMPLATE, "concurrencyPolicy": policy})
+        await w.clock.advance(300.2)
+        (made,) = w.api.all(JOBS)
+        await w.stop()
+        w.api.update(CRON_JOBS, "ns", "c", lambda o: o.update(status={}))
+        await w.start()
+        assert [job["metadata"]["uid"] for job in w.api.all(JOBS)] == [made["metadata"]["uid"]]
+        status = w.get(CRON_JOBS, "c")["status"]
+        assert [a["name"] for a in status["active"]] == [name_of(made)]
+        assert status["lastScheduleTime"] == "2026-01-01T00:05:00Z"
+        assert "JobAlreadyActive" not in [reason for reason, _ in w.events()]
