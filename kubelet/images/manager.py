@@ -13,7 +13,7 @@ from kubelet.images.records import PullRecords
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.spec import ref_of
-from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure
+from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure, RuntimeUnavailable
 from kubeling.api.images import parse_image
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
@@ -91,6 +91,8 @@ class ImageManager:
     async def _inspect(self, name: str, tell: ContainerEvents) -> ImageRecord | None:
         try:
             return await self._runtime.image(name)
+        except RuntimeUnavailable:
+            raise
         except RuntimeFailure as err:
             message = f'Failed to inspect image "{name}": {err}'
             tell("Warning", "InspectFailed", message)
@@ -114,6 +116,8 @@ class ImageManager:
         await self.records.begin(name)
         try:
             image, seconds = await self._pull_in_turn(name, credentials)
+        except RuntimeUnavailable:
+            raise
         except RuntimeFailure as err:
             tell("Warning", "Failed", f'Failed to pull image "{name}": {err}')
             now = self._clock.now()
@@ -151,6 +155,8 @@ class ImageManager:
             try:
                 await self._runtime.pull(reference, credential.auth if credential else None)
                 return credential
+            except RuntimeUnavailable:
+                raise
             except RuntimeFailure as err:
                 failures.append(str(err))
         distinct = list(dict.fromkeys(failures))

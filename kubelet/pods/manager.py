@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
@@ -30,6 +31,7 @@ class PodManager:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._orphans: set[str] = set()
+        self._lost = asyncio.Event()  # the connection to the engine has ended: look at once
         self.runtime_error = ""
 
     # --- sources -------------------------------------------------------------------------------------------------
@@ -104,6 +106,7 @@ class PodManager:
                         worker.wake()
             except (RuntimeFailure, OSError) as err:
                 log.debug("Runtime events: %s", err)
+            self._lost.set()
             await self._kit.clock.sleep(_RECONNECT_SECONDS)
 
     async def relist(self) -> None:
@@ -112,7 +115,7 @@ class PodManager:
         while True:
             try:
                 current = await self._kit.runtime.pods()
-                self.runtime_error = ""
+                self._engine_answers()
             except RuntimeFailure as err:
                 self.runtime_error = str(err)
                 await self._kit.clock.sleep(_RECONNECT_SECONDS)
@@ -123,7 +126,20 @@ class PodManager:
             seen = current
             if self._sources_ready():
                 await self._collect_orphans(current)
-            await self._kit.clock.sleep(_SECOND_LOOK_SECONDS if self._orphans else _RELIST_SECONDS)
+            await self._until_next_look(_SECOND_LOOK_SECONDS if self._orphans else _RELIST_SECONDS)
+
+    async def _until_next_look(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._lost.wait()
+
+    def _engine_answers(self) -> None:
+        """Wakes every worker when the engine was away: each went to sleep over it."""
+        if self.runtime_error or self._lost.is_set():
+            self.runtime_error = ""
+            self._lost.clear()
+            for worker in self._workers.values():
+                worker.try_again()
 
     async def _collect_orphans(self, current: dict[str, PodRecord]) -> None:
         """Ends containers of unknown pods that were there at two looks, then removes them and their folders."""

@@ -21,7 +21,15 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.recorder import Recorder, container_events
 from kubelet.pods.runtimeclass import require_engine_abilities, require_runtime_handler
 from kubelet.pods.services import Services
-from kubelet.runtime.protocol import ImageRecord, Mount, PodRecord, Runtime, RuntimeFailure, SandboxRecord
+from kubelet.runtime.protocol import (
+    ImageRecord,
+    Mount,
+    PodRecord,
+    Runtime,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    SandboxRecord,
+)
 from kubelet.volumes.base import Objects
 from kubelet.volumes.subpath import prepare_sub_path
 from kubeling.api.meta import Object
@@ -61,7 +69,10 @@ class ContainerStarter:
         self.allocatable: Mapping[str, str] = {}
 
     async def start(self, pod: Object, step: Start, observed: PodRecord, volumes: Mapping[str, VolumePath]) -> str:
-        """The new container's id. Raises ContainerFailure; a container that was made but did not start stays for its status."""
+        """The new container's id. A container that was made but did not start stays for its status.
+
+        Raises ContainerFailure, and RuntimeUnavailable when the engine has gone: that is not the container's fault.
+        """
         tell = container_events(self._recorder, pod, step.container)
         image = await self._images.ensure(pod, step.container, await self._pull_secrets(pod), tell)
         sandbox = observed.sandbox
@@ -72,12 +83,16 @@ class ContainerStarter:
         except ConfigError as err:
             tell("Warning", "Failed", f"Error: {err}")
             raise ContainerFailure("CreateContainerConfigError", str(err)) from err
+        except RuntimeUnavailable:
+            raise
         except (RuntimeFailure, OSError) as err:
             tell("Warning", "Failed", f"Error: {err}")
             raise ContainerFailure("CreateContainerError", str(err)) from err
         tell("Normal", "Created", "Container created")
         try:
             await self._runtime.start_container(container_id)
+        except RuntimeUnavailable:
+            raise
         except RuntimeFailure as err:
             tell("Warning", "Failed", f"Error: {err}")
             raise ContainerFailure("RunContainerError", str(err)) from err

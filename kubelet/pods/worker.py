@@ -20,7 +20,14 @@ from kubelet.pods.kit import Kit
 from kubelet.pods.messages import TerminationMessages
 from kubelet.pods.resize import Resize, resizes
 from kubelet.pods.status import Facts, Waiting, is_terminal, pod_status
-from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, RuntimeFailure, State
+from kubelet.runtime.protocol import (
+    ContainerRecord,
+    ImageRecord,
+    PodRecord,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    State,
+)
 from kubelet.volumes.manager import FailedVolume
 from kubeling.api.meta import Object, is_deleting, parse_time, rfc3339
 
@@ -80,6 +87,11 @@ class PodWorker:
     def wake(self) -> None:
         self._wake.set()
 
+    def try_again(self) -> None:
+        """The engine was away: what failed meanwhile is no reason to wait."""
+        self._failed, self._retries = False, 0
+        self._wake.set()
+
     def refresh_volumes(self) -> None:
         """Something that the volumes show has changed."""
         self._volumes_fresh = self._failed = False
@@ -136,11 +148,21 @@ class PodWorker:
             try:
                 await step()  # type: ignore[operator]
                 return
+            except RuntimeUnavailable as err:
+                log.info("Ending pod %s: %s; going on when it does", podspec.format_pod(self.pod), err)
+                self._wake.clear()
+                await self._woken_within(_RESYNC)
+                continue
             except (RuntimeFailure, OSError) as err:
                 log.warning("Ending pod %s: %s; trying again", podspec.format_pod(self.pod), err)
                 self._kit.recorder.event(self.pod, "Warning", "FailedKillPod", f"error killing pod: {err}")
             await self._kit.clock.sleep(delay)
             delay = min(delay * 2, 30.0)
+
+    async def _woken_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _sync_unless_ending(self) -> None:
         """One sync; broken off when the pod is to end, because everything in it can be found again."""
@@ -162,6 +184,9 @@ class PodWorker:
         except FailedVolume as err:
             self._kit.recorder.event(self.pod, "Warning", "FailedMount", str(err))
             self._retry_later()
+        except RuntimeUnavailable as err:  # no fault of the pod's: all workers are woken when the engine answers again
+            log.info("Syncing pod %s: %s", podspec.format_pod(self.pod), err)
+            self._retry_at = None
         except RuntimeFailure as err:
             log.warning("Syncing pod %s: %s", podspec.format_pod(self.pod), err)
             self._retry_later()

@@ -17,7 +17,7 @@ from aiodocker.containers import DockerContainer
 from kubelet.runtime import docker_config as config
 from kubelet.runtime import pause
 from kubelet.runtime.docker_address import take_address
-from kubelet.runtime.docker_images import DockerImages, call
+from kubelet.runtime.docker_images import DockerImages, call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.docker_streams import DockerExec, DockerStream, demultiplexed
 from kubelet.runtime.docker_usage import usage_from
@@ -71,6 +71,9 @@ class DockerRuntime(DockerImages):
         except (AssertionError, ValueError) as err:
             raise RuntimeUnavailable(f"no Docker engine found: {err or 'no socket at /var/run/docker.sock'}") from err
         self._engine.connector._limit = 0  # log followers and attached streams hold a connection each
+        # An engine that shuts down refuses new connections at once, yet goes on serving those it has while its containers end:
+        # with a connection a request nobody starts them again meanwhile.
+        self._engine.connector._force_close = True
         try:
             await self._prepare()
         except BaseException:
@@ -290,7 +293,9 @@ class DockerRuntime(DockerImages):
             return
         except aiodocker.DockerError as err:
             if err.status not in (404, 409):  # gone or not running
-                raise RuntimeFailure(err.message) from err
+                raise failure_of(err) from err
+        except (aiohttp.ClientError, OSError) as err:
+            raise RuntimeUnavailable(str(err)) from err
 
     async def remove_container(self, container_id: str) -> None:
         try:
@@ -299,7 +304,7 @@ class DockerRuntime(DockerImages):
             if err.status == 409:  # somebody else removes it just now
                 return
             if err.status != 404:
-                raise RuntimeFailure(err.message) from err
+                raise failure_of(err) from err
         except (aiohttp.ClientError, OSError) as err:
             raise RuntimeUnavailable(str(err)) from err
         self._forget(container_id)
@@ -369,7 +374,9 @@ class DockerRuntime(DockerImages):
                 async for piece in demultiplexed(response.content.iter_any(), raw=record.tty):
                     yield piece
         except aiodocker.DockerError as err:
-            raise (NotFound if err.status == 404 else RuntimeFailure)(err.message) from err
+            raise failure_of(err) from err
+        except (aiohttp.ClientError, OSError) as err:
+            raise RuntimeUnavailable(str(err)) from err
 
     async def usage(self, container_id: str) -> ContainerUsage | None:
         try:

@@ -78,7 +78,8 @@ def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -
         host["PidMode"] = "host"
     if spec.sysctls:
         host["Sysctls"] = dict(spec.sysctls)
-    body: Json = {"Image": PAUSE_IMAGE, "Labels": dict(labels), "HostConfig": host}
+    # the first process of a namespace ignores what it does not handle: another signal would make a stopping engine wait
+    body: Json = {"Image": PAUSE_IMAGE, "Labels": dict(labels), "HostConfig": host, "StopSignal": "SIGKILL"}
     if not spec.host_network:
         body["Hostname"] = spec.hostname
         if spec.ip:

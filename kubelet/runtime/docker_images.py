@@ -17,6 +17,7 @@ from kubelet.runtime.protocol import ImageRecord, NotFound, RuntimeFailure, Runt
 
 T = TypeVar("T")
 _IMAGE_TTL = 30.0
+_NO_CONNECTION = 900  # aiodocker's own "status" for an engine that it cannot connect to
 
 
 async def call(action: Awaitable[T]) -> T:
@@ -24,9 +25,16 @@ async def call(action: Awaitable[T]) -> T:
     try:
         return await action
     except aiodocker.DockerError as err:
-        raise (NotFound if err.status == 404 else RuntimeFailure)(err.message) from err
+        raise failure_of(err) from err
     except (aiohttp.ClientError, OSError) as err:
         raise RuntimeUnavailable(f"the Docker engine does not answer: {err}") from err
+
+
+def failure_of(err: aiodocker.DockerError) -> RuntimeFailure:
+    """What an answer of the engine, or the lack of one, means."""
+    if err.status == 404:
+        return NotFound(err.message)
+    return (RuntimeUnavailable if err.status == _NO_CONNECTION else RuntimeFailure)(err.message)
 
 
 class DockerImages:
