@@ -156,4 +156,5 @@ def container_spec(
         host_network=bool(spec.get("hostNetwork")),
         pid_of=target.id if target else "",
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
+        stop_seconds=podspec.grace_period(pod),
     )

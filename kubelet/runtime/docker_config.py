@@ -129,6 +129,7 @@ def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, 
         "StdinOnce": spec.stdin_once,
         "Tty": spec.tty,
         "Healthcheck": {"Test": ["NONE"]},
+        "StopTimeout": spec.stop_seconds,
     }
     for field, value in (
         ("Entrypoint", list(spec.command) if spec.command is not None else None),

@@ -140,6 +140,7 @@ class ContainerSpec:
     host_network: bool = False
     pid_of: str = ""
     stop_signal: str = ""
+    stop_seconds: int = 30  # what a stopping engine gives it
     spec_hash: str = ""
 
 

@@ -33,6 +33,7 @@ def _make(folder: Path, medium: str, size: int, group: int | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if medium == "Memory" and not is_mounted(folder):
         mount_tmpfs(folder, size)
+        made = True  # after a reboot too: the folder stayed, what was mounted there did not
     elif medium not in ("", "Memory"):
         raise OSError(f'unknown storage medium "{medium}"')
     if made:

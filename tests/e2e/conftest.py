@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import IMAGE, Cluster, Kubectl, eventually, run, start_cluster, stop_cluster
+from tests.e2e.support import (
+    IMAGE,
+    RUNNING,
+    Cluster,
+    Kubectl,
+    assert_no_leaks,
+    eventually,
+    run,
+    start_cluster,
+    stop_cluster,
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +38,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     started = start_cluster(f"e2e-{os.getpid()}", folder)  # beside clusters of other test runs
     yield started
     stop_cluster(started)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """After every test: no container, network endpoint, mount or folder has outlived its pod, in any cluster that runs."""
+    yield
+    for running in RUNNING:
+        assert_no_leaks(running)
 
 
 @pytest.fixture

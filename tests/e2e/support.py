@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,14 +65,25 @@ class Cluster:
     kubeconfig: Path
     port: int
     env: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()  # what runs a command where the cluster lives, when that is a network of its own
+
+    def run(self, *argv: str, check: bool = True, timeout: float = 120, stdin: str = "") -> str:
+        """A command beside the cluster, on its network and its Docker engine."""
+        return run(*self.prefix, *argv, env=self.env, check=check, timeout=timeout, stdin=stdin)
 
     def kubectl(self, *args: str, check: bool = True, timeout: float = 120, stdin: str = "") -> str:
-        return run("kubectl", *args, env=self.env, check=check, timeout=timeout, stdin=stdin)
+        return self.run("kubectl", *args, check=check, timeout=timeout, stdin=stdin)
 
     def kubectl_fails(self, *args: str, stdin: str = "") -> str:
         """The error output of a kubectl command that must fail."""
         done = subprocess.run(
-            ["kubectl", *args], capture_output=True, text=True, env=self.env, input=stdin, timeout=120, check=False
+            [*self.prefix, "kubectl", *args],
+            capture_output=True,
+            text=True,
+            env=self.env,
+            input=stdin,
+            timeout=120,
+            check=False,
         )
         assert done.returncode != 0, done.stdout
         return done.stderr
@@ -81,26 +92,30 @@ class Cluster:
         return json.loads(self.kubectl("get", *args, "-o", "json"))
 
     def components(self) -> dict[str, dict[str, Any]]:
-        out = run(*kubeling_argv(), "status", "--name", self.name, "-o", "json", env=self.env, check=False)
+        out = self.run(*kubeling_argv(), "status", "--name", self.name, "-o", "json", check=False)
         return {c["name"]: c for c in json.loads(out)[self.name]["components"]}
 
     def kubeling(self, *args: str, check: bool = True) -> str:
-        return run(*kubeling_argv(), *args, "--name", self.name, env=self.env, check=check)
+        return self.run(*kubeling_argv(), *args, "--name", self.name, check=check)
 
 
 def cluster_environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "HOME": str(folder)}
 
 
-def leftovers(name: str) -> list[str]:
-    """What a cluster that is gone left behind: containers, networks, nft tables, mounts, processes, state, iptables rules."""
-    found = [f"container {c}" for c in run("docker", "ps", "-aq", "--filter", f"label=kubeling.cluster={name}").split()]
-    networks = run("docker", "network", "ls", "--format", "{{.Name}}").split()
+def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
+    """What a cluster that is gone left behind: containers, networks, nft tables, mounts, processes, state, iptables rules.
+
+    ``shell`` runs a command on the cluster's network and engine.
+    """
+    label = f"label=kubeling.cluster={name}"
+    found = [f"container {c}" for c in shell("docker", "ps", "-aq", "--filter", label).split()]
+    networks = shell("docker", "network", "ls", "--format", "{{.Name}}").split()
     found += [f"network {n}" for n in networks if n == f"kubeling-{name}"]
     found += [
-        f"nft {line}" for line in run("nft", "list", "tables").splitlines() if re.search(rf"kubeling-{name}\b", line)
+        f"nft {line}" for line in shell("nft", "list", "tables").splitlines() if re.search(rf"kubeling-{name}\b", line)
     ]
-    found += [f"iptables {line}" for line in run("iptables-save").splitlines() if f"kubeling-{name}" in line]
+    found += [f"iptables {line}" for line in shell("iptables-save").splitlines() if f"kubeling-{name}" in line]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/kubeling/{name}/" in line]
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -114,16 +129,61 @@ def leftovers(name: str) -> list[str]:
     return found
 
 
-def start_cluster(name: str, folder: Path, *args: str) -> Cluster:
-    port = free_port()
-    env = cluster_environment(folder)
-    run(*kubeling_argv(), "up", "--name", name, "--port", str(port), "--wait", "90s", *args, env=env, timeout=150)
-    return Cluster(name, folder / "kubeconfig", port, env)
+def leaks(cluster: Cluster) -> list[str]:
+    """What a running cluster holds of pods that the API does not know: containers, network endpoints, mounts, folders."""
+    show = '{{.ID}} {{.Label "io.kubernetes.pod.uid"}} {{.Label "io.kubernetes.container.name"}}'
+    mine = f"label=kubeling.cluster={cluster.name}"
+    lines = cluster.run("docker", "ps", "-a", "--no-trunc", "--filter", mine, "--format", show).splitlines()
+    network = json.loads(cluster.run("docker", "network", "inspect", f"kubeling-{cluster.name}"))[0]
+    root = Path(f"/var/lib/kubeling/{cluster.name}/kubelet")
+    folders = list(root.glob("*/pods/*"))
+    mounts = re.findall(
+        rf" ({re.escape(str(root))}/[^/ ]+/pods/([^/ ]+)\S*) ", Path("/proc/self/mountinfo").read_text()
+    )
+    pods = cluster.get("pods", "-A")["items"]  # last: what is older than this answer is in it, or leaked
+    uids = {p["metadata"]["uid"] for p in pods}
+    uids |= {p["metadata"].get("annotations", {}).get("kubernetes.io/config.mirror", "") for p in pods}
+    found = [f"container {line}" for line in lines if line.split()[1] not in uids]
+    running = cluster.run("docker", "ps", "-q", "--no-trunc", "--filter", mine).split()
+    alive = [line.split()[1] for line in lines if line.endswith(" POD") and line.split()[0] in running]
+    found += [f"second sandbox of pod {uid}" for uid in set(alive) if alive.count(uid) > 1]
+    known = {line.split()[0] for line in lines}
+    found += [f"endpoint {e['Name']}" for c, e in network["Containers"].items() if c not in known or c not in running]
+    found += [f"mount {path}" for path, uid in mounts if uid not in uids]
+    found += [f"folder {path}" for path in folders if path.name not in uids]
+    return found
+
+
+def assert_no_leaks(cluster: Cluster, seconds: float = 60) -> None:
+    """Waits until nothing is left that no pod wants: what ends just now may take its time."""
+
+    def clean() -> bool:
+        found = leaks(cluster)
+        assert not found, f"leaked in cluster {cluster.name}: {found}"
+        return True
+
+    eventually(clean, seconds, 0.5)
+
+
+RUNNING: list[Cluster] = []  # clusters that the leak check looks at after every test
+
+
+def start_cluster(
+    name: str, folder: Path, *args: str, prefix: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+) -> Cluster:
+    cluster = Cluster(
+        name, folder / "kubeconfig", free_port(), {**cluster_environment(folder), **(env or {})}, tuple(prefix)
+    )
+    up = (*kubeling_argv(), "up", "--name", name, "--port", str(cluster.port), "--wait", "90s", *args)
+    cluster.run(*up, timeout=150)
+    RUNNING.append(cluster)
+    return cluster
 
 
 def stop_cluster(cluster: Cluster) -> None:
-    run(*kubeling_argv(), "down", "--name", cluster.name, env=cluster.env)
-    assert leftovers(cluster.name) == []
+    RUNNING.remove(cluster)
+    cluster.kubeling("down")
+    assert leftovers(cluster.name, cluster.run) == []
 
 
 @dataclass(frozen=True)
@@ -148,7 +208,7 @@ class Kubectl:
         """``kubectl port-forward`` while the block runs; gives the local URL."""
         port = free_port()
         process = subprocess.Popen(
-            ["kubectl", "-n", self.namespace, "port-forward", target, f"{port}:{remote}"],
+            [*self.cluster.prefix, "kubectl", "-n", self.namespace, "port-forward", target, f"{port}:{remote}"],
             env=self.cluster.env,
             stdout=subprocess.PIPE,
             text=True,
