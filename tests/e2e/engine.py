@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.e2e.support import IMAGE, IMAGE2, eventually, run
@@ -31,6 +32,12 @@ class Engine:
         if not Path(f"/run/netns/{self.name}").exists():
             run("ip", "netns", "add", self.name)
             run(*self.prefix, "ip", "link", "set", "lo", "up")
+            # a way out that leads nowhere: a service's address needs a route before it becomes a pod's
+            run(*self.prefix, "ip", "link", "add", "out", "type", "veth", "peer", "name", "away")
+            run(*self.prefix, "ip", "address", "add", "192.0.2.1/24", "dev", "out")
+            for end in ("away", "out"):
+                run(*self.prefix, "ip", "link", "set", end, "up")
+            run(*self.prefix, "ip", "route", "add", "default", "via", "192.0.2.2", "dev", "out")
         argv = [
             *self.prefix, "dockerd", f"--host=unix://{self.socket}", f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}", f"--pidfile={self.folder / 'pid'}",
@@ -93,6 +100,18 @@ class Engine:
         """Ends it and leaves nothing behind."""
         self.power_off()
         shutil.rmtree(self.folder)
+
+
+@contextlib.contextmanager
+def own_engine(name: str, folder: Path) -> Iterator[Engine]:
+    """An engine with the tests' images, gone when the block ends. ``name`` (12 characters at most) is its own on this machine."""
+    made = Engine(name, folder)
+    try:
+        made.start()
+        made.load_images()
+        yield made
+    finally:
+        made.remove()
 
 
 def _processes(words: tuple[str, ...]) -> set[int]:

@@ -103,6 +103,17 @@ def cluster_environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "HOME": str(folder)}
 
 
+@contextmanager
+def api_away(cluster: Cluster) -> Iterator[None]:
+    """Every connection to the API server breaks, and new ones are refused."""
+    rule = ("INPUT", "-p", "tcp", "--dport", str(cluster.port), "-j", "REJECT", "--reject-with", "tcp-reset")
+    cluster.run("iptables", "-I", *rule)
+    try:
+        yield
+    finally:
+        cluster.run("iptables", "-D", *rule)
+
+
 def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
     """What a cluster that is gone left behind: containers, networks, nft tables, mounts, processes, state, iptables rules.
 

@@ -5,17 +5,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.e2e.engine import Engine
-from tests.e2e.support import IMAGE, Cluster, Kubectl, assert_no_leaks, eventually, start_cluster, stop_cluster
+from tests.e2e.engine import Engine, own_engine
+from tests.e2e.support import (
+    IMAGE,
+    Cluster,
+    Kubectl,
+    api_away,
+    assert_no_leaks,
+    eventually,
+    start_cluster,
+    stop_cluster,
+)
 
 AWAY_SECONDS = float(os.environ.get("KUBELING_API_AWAY_SECONDS", "12"))
 SLEEP = ["/bin/sleep", "10000"]
@@ -23,13 +32,8 @@ SLEEP = ["/bin/sleep", "10000"]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    made = Engine(f"kle{os.getpid()}", tmp_path_factory.mktemp("engine"))
-    try:
-        made.start()
-        made.load_images()
+    with own_engine(f"kle{os.getpid()}", tmp_path_factory.mktemp("engine")) as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +55,6 @@ def k(cluster: Cluster) -> Iterator[Kubectl]:
 
 
 def put(k: Kubectl, name: str, command: list[str], **spec: Any) -> None:
-    import json
-
     container = {"name": "c", "image": IMAGE, "command": command, **spec.pop("container", {})}
     pod = {
         "apiVersion": "v1",
@@ -115,17 +117,6 @@ def test_pods_return_as_their_restart_policy_says_when_the_engine_restarts(engin
     assert "docker.sock" not in warnings, "the engine's absence was told as the fault of pods"
 
 
-@contextmanager
-def api_away(cluster: Cluster) -> Iterator[None]:
-    """Every connection to the API server breaks, and new ones are refused."""
-    rule = ("INPUT", "-p", "tcp", "--dport", str(cluster.port), "-j", "REJECT", "--reject-with", "tcp-reset")
-    cluster.run("iptables", "-I", *rule)
-    try:
-        yield
-    finally:
-        cluster.run("iptables", "-D", *rule)
-
-
 def test_pods_go_on_without_the_api_server(cluster, k):
     """Probes and restarts go on, nothing that is well restarts, and the status catches up."""
     put(k, "well", SLEEP)
@@ -134,6 +125,7 @@ def test_pods_go_on_without_the_api_server(cluster, k):
             "exec": {"command": ["/bin/test", "!", "-e", "/ill"]},
             "periodSeconds": 1,
             "failureThreshold": 1,
+            "timeoutSeconds": 30,
         }
     }
     put(k, "ill", SLEEP, container=lived)
