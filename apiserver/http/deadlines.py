@@ -34,24 +34,27 @@ class Deadlines:
         limited = Limited(task, loop.time() + self._seconds)
         self._open[limited] = None
         if self._timer is None:
-            self._timer = loop.call_at(limited.due, self._expire)
+            self._timer = loop.call_at(limited.due, self._fire)
         return limited
 
     def end(self, limited: Limited) -> None:
         self._open.pop(limited, None)
 
-    def _expire(self) -> None:
+    def _fire(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        due = self.expire(loop.time())
+        self._timer = None if due is None else loop.call_at(due, self._fire)
+
+    def expire(self, now: float) -> float | None:
+        """Cancels those whose time is over at ``now`` (of the loop's clock); gives the time at which the next one's is."""
         while self._open:
             oldest = next(iter(self._open))
             if oldest.due > now:
-                self._timer = loop.call_at(oldest.due, self._expire)
-                return
+                return oldest.due
             del self._open[oldest]
             oldest.expired = True
             oldest.task.cancel()
-        self._timer = None
+        return None
 
     @staticmethod
     def is_cause(limited: Limited) -> bool:
