@@ -255,7 +255,7 @@ def _may_come_back(container: Fields, policy: str, exit_code: int) -> bool:
     for rule in container.get("restartPolicyRules") or ():
         codes = rule.get("exitCodes") or {}
         if (exit_code in (codes.get("values") or ())) == (codes.get("operator") == "In"):
-            return rule.get("action") == "Restart"
+            return bool(rule.get("action") == "Restart")
     policy = container.get("restartPolicy") or policy
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
