@@ -46,6 +46,7 @@ class Options(BaseModel):
     api_audiences: tuple[str, ...] = ()
     service_cluster_ip_range: str = "10.96.0.0/16"
     service_node_port_range: str = "30000-32767"
+    feature_gates: tuple[str, ...] = ()
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
     kubelet_certificate_authority: Path | None = None
@@ -85,6 +86,12 @@ class Options(BaseModel):
         return value
 
     @property
+    def features(self) -> frozenset[str]:
+        """Names of the feature gates that are turned on."""
+        pairs = (gate.partition("=") for gate in self.feature_gates)
+        return frozenset(name for name, _, value in pairs if value.lower() == "true")
+
+    @property
     def address(self) -> str:
         """Where clients reach the server."""
         if self.advertise_address:
@@ -96,12 +103,13 @@ class Options(BaseModel):
 _SECONDS = ("request_timeout", "etcd_compaction_interval", "event_ttl")
 _NO_EFFECT = (
     "--profiling", "--enable-aggregator-routing", "--storage-backend",
-    "--watch-cache", "--default-watch-cache-size", "--feature-gates",
+    "--watch-cache", "--default-watch-cache-size",
     "--runtime-config", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
     "--endpoint-reconciler-type", "--apiserver-count", "--goaway-chance", "--tls-cipher-suites", "--tls-min-version",
     "--audit-log-mode", "--audit-log-version",
 )  # fmt: skip
 _HELP = {
+    "feature_gates": "NAME=true,...; PodLogsQuerySplitStreams lets logs be asked for by stream, others have no effect",
     "enable_metrics_api": "serve metrics.k8s.io/v1beta1 from the kubelets' figures, as metrics-server does",
     "bind_address": "address to listen on; may be repeated",
     "legacy_apis": "also serve the beta versions of old manifests (extensions/v1beta1, apps/v1beta1 and their kin)",

@@ -56,7 +56,7 @@ from apiserver.metrics.tally import Security
 from apiserver.openapi import OpenAPI
 from apiserver.options import Options
 from apiserver.ownership import manager_for
-from apiserver.registry.actions import Services
+from apiserver.registry.actions import FEATURES, Services
 from apiserver.registry.admission import AdmissionChain
 from apiserver.registry.registries import ServerRegistries
 from apiserver.registry.served import Catalog
@@ -137,7 +137,7 @@ class Server:
 
     def app(self, port: int) -> FastAPI:
         options, security = self.options, self.security
-        extra = {TOKEN_REVIEWER: security.reviewer, SCRAPER: self._scraper}
+        extra = {TOKEN_REVIEWER: security.reviewer, SCRAPER: self._scraper, FEATURES: options.features}
         authorizer = security.authorization.authorizer
         services = Services(security.authenticator, authorizer, security.issuer, self._connector, extra)
         parts = Parts(

@@ -60,6 +60,10 @@ class KubeletConnector(Protocol):
         ...
 
 
+FEATURES = "features"
+"""The name in ``Services.extra`` of the set of feature gates that are turned on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What actions share, put together in ``apiserver.server``. ``extra`` holds further ones by name."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from apiserver.registry.actions import ActionRequest, ActionResult, Receive, Scope, Send
+from apiserver.registry.actions import FEATURES, ActionRequest, ActionResult, Receive, Scope, Send
 from apiserver.registry.options import boolean, integer
 from kubeling.api import errors, fields
 from kubeling.api.errors import StatusError
@@ -19,6 +19,8 @@ from kubeling.api.meta import Object, parse_time
 from kubeling.api.resources import NODES, PODS
 
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+SPLIT_STREAMS = "PodLogsQuerySplitStreams"
+_LOG_STREAMS = ("All", "Stderr", "Stdout")
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -69,7 +71,8 @@ def _location(request: ActionRequest, verb: str, *parts: str) -> str:
 
 async def log(request: ActionRequest) -> ActionResult:
     """``GET pods/NAME/log``: text from the kubelet, nothing for a pod without a node."""
-    found = validate_log_options(request)
+    split = SPLIT_STREAMS in request.services.extra.get(FEATURES, ())
+    found = validate_log_options(request, split_streams=split)
     if found:
         raise errors.invalid("", "PodLogOptions", request.info.name, found)
     pod = await _pod(request)
@@ -78,7 +81,10 @@ async def log(request: ActionRequest) -> ActionResult:
         return ActionResult(response=_no_content)
     passed = [
         (name, value)
-        for name in ("follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes")
+        for name in (
+            *("follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes"),
+            *(("stream",) if split else ()),
+        )
         if (value := request.param(name))
     ]
 
@@ -102,7 +108,7 @@ async def _no_content(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def validate_log_options(request: ActionRequest) -> ErrorList:
+def validate_log_options(request: ActionRequest, *, split_streams: bool = False) -> ErrorList:
     query = request.query
     found: ErrorList = []
     tail, limit, since = (integer(query, name) for name in ("tailLines", "limitBytes", "sinceSeconds"))
@@ -121,8 +127,20 @@ def validate_log_options(request: ActionRequest) -> ErrorList:
             parse_time(since_time)
         except ValueError:
             raise errors.bad_request(f'parsing time "{since_time}" as "2006-01-02T15:04:05Z07:00"') from None
-    if request.param("stream") not in ("", "All"):
-        found.append(fields.forbidden(Path("stream"), "may not be specified"))
+    return found + _stream_errors(request.param("stream"), tail is not None, split_streams)
+
+
+def _stream_errors(stream: str, tailed: bool, allowed: bool) -> ErrorList:
+    if stream in ("", "All"):
+        return []
+    if not allowed:
+        return [fields.forbidden(Path("stream"), "may not be specified")]
+    found: ErrorList = []
+    if stream not in _LOG_STREAMS:
+        found.append(fields.not_supported(Path("stream"), stream, _LOG_STREAMS))
+    if tailed:
+        detail = "`tailLines` and specific `stream` are mutually exclusive for now"
+        found.append(fields.FieldError("FieldValueForbidden", "Forbidden", "[]", None, detail))
     return found
 
 
