@@ -24,6 +24,7 @@ from apiserver.admission.optional import (
     OwnerReferencesPermissionEnforcement,
 )
 from apiserver.admission.pod_security.plugin import PodSecurity
+from apiserver.admission.policy.validating import ValidatingAdmissionPolicy
 from apiserver.admission.priority import Priority
 from apiserver.admission.quota.plugin import ResourceQuota
 from apiserver.admission.rbac_escalation import RbacEscalation
@@ -80,8 +81,9 @@ ADMISSION: tuple[Plugin, ...] = (
     Plugin("DefaultIngressClass", lambda _: DefaultIngressClass()),
     Plugin("DenyServiceExternalIPs", lambda _: DenyServiceExternalIPs(), default=False),
     Plugin("PodTopologyLabels", lambda _: PodTopologyLabels()),
-    # MutatingAdmissionPolicy, MutatingAdmissionWebhook, ValidatingAdmissionPolicy and ValidatingAdmissionWebhook belong here:
+    # MutatingAdmissionPolicy, MutatingAdmissionWebhook and ValidatingAdmissionWebhook belong here, too:
     # they see what all others made of an object, and only the quota comes after them
+    Plugin("ValidatingAdmissionPolicy", lambda d: ValidatingAdmissionPolicy(d.authorization.authorizer)),
     Plugin("ResourceQuota", lambda _: ResourceQuota()),
 )
 
@@ -97,7 +99,6 @@ UPSTREAM_ONLY = frozenset(
         "MutatingAdmissionWebhook",
         "PodNodeSelector",
         "PodTolerationRestriction",
-        "ValidatingAdmissionPolicy",
         "ValidatingAdmissionWebhook",
     )
 )

@@ -1,4 +1,4 @@
-"""Validation of admission policies and their bindings, CEL expressions apart (those come with the CEL engine).
+"""Validation of admission policies and their bindings.
 
 Source: pkg/apis/admissionregistration/validation upstream.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from apiserver.kinds.admissionregistration.expressions import check_mutating_policy, check_validating_policy
 from apiserver.kinds.admissionregistration.validation import (
     FAILURE_POLICIES,
     MATCH_POLICIES,
@@ -62,7 +63,8 @@ def validate_validating_policy(obj: Fields) -> ErrorList:
     for i, validation in enumerate(validations):
         errors += _validation(validation, path.child("validations").index(i))
     name = obj.get("metadata", {}).get("name", "")
-    return errors + _audit_annotations(annotations, name, path.child("auditAnnotations"))
+    errors += _audit_annotations(annotations, name, path.child("auditAnnotations"))
+    return errors + check_validating_policy(spec)
 
 
 def validate_mutating_policy(obj: Fields) -> ErrorList:
@@ -73,6 +75,7 @@ def validate_mutating_policy(obj: Fields) -> ErrorList:
         errors.append(required(path.child("mutations"), "mutations must contain at least one item"))
     for i, mutation in enumerate(mutations):
         errors += _mutation(mutation, path.child("mutations").index(i))
+    errors += check_mutating_policy(spec)
     return errors + _one_of(spec.get("reinvocationPolicy"), REINVOCATION_POLICIES, path.child("reinvocationPolicy"))
 
 
@@ -106,7 +109,8 @@ def _common(spec: Fields, path: Path) -> ErrorList:
         errors += _match_resources(constraints, where)
         if not constraints.get("resourceRules"):
             errors.append(required(where.child("resourceRules")))
-    errors += validate_match_conditions(spec.get("matchConditions"), path.child("matchConditions"))
+    params = spec.get("paramKind") is not None
+    errors += validate_match_conditions(spec.get("matchConditions"), path.child("matchConditions"), params=params)
     for i, variable in enumerate(spec.get("variables") or ()):
         errors += _variable(variable, path.child("variables").index(i))
     return errors

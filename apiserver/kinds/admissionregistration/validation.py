@@ -1,7 +1,6 @@
 """Validation shared by webhooks and admission policies: rules, match conditions, selectors.
 
-Source: pkg/apis/admissionregistration/validation upstream. CEL expressions are only checked for presence here: compiling them
-comes with the CEL engine.
+Source: pkg/apis/admissionregistration/validation upstream.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from apiserver.kinds.admissionregistration.expressions import check_conditions
 from apiserver.kinds.validation.selectors import validate_label_selector
 from kubeling.api import names
 from kubeling.api.fields import ErrorList, Path, duplicate, invalid, not_supported, required, too_many
@@ -86,7 +86,8 @@ def _resources(resources: Sequence[str], path: Path, subresources: bool) -> Erro
     return errors
 
 
-def validate_match_conditions(conditions: Sequence[Fields] | None, path: Path) -> ErrorList:
+def validate_match_conditions(conditions: Sequence[Fields] | None, path: Path, *, params: bool = False) -> ErrorList:
+    """``params``: the expressions may ask for the policy's parameters."""
     errors: ErrorList = []
     conditions = conditions or ()
     if len(conditions) > MAX_MATCH_CONDITIONS:
@@ -98,7 +99,7 @@ def validate_match_conditions(conditions: Sequence[Fields] | None, path: Path) -
         if name and name in seen:
             errors.append(duplicate(path.index(i).child("name"), name))
         seen.add(name)
-    return errors
+    return errors + check_conditions(conditions, path, params=params)
 
 
 def match_condition(condition: Fields, path: Path) -> ErrorList:

@@ -11,6 +11,7 @@ from typing import Any
 from apiserver.kinds.resource.common import each, label, qualified_name, validate_driver_name
 from apiserver.kinds.resource.devices import validate_tolerations
 from kubeling.api import names
+from kubeling.api.cel.declared import Refused, device_selector
 from kubeling.api.fields import (
     ErrorList,
     Path,
@@ -108,6 +109,10 @@ def _selector(selector: Fields, path: Path) -> ErrorList:
         return [required(path.child("cel"))]
     if len((cel.get("expression") or "").encode()) > MAX_EXPRESSION:
         return [too_long(path.child("cel", "expression"), MAX_EXPRESSION)]
+    try:
+        device_selector(cel.get("expression") or "")
+    except Refused as refused:
+        return [invalid(path.child("cel", "expression"), cel.get("expression") or "", str(refused))]
     return []
 
 

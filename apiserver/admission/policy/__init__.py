@@ -1,0 +1,1 @@
+"""Admission policies: ValidatingAdmissionPolicy with its bindings, evaluated on every request they match."""
