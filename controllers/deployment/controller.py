@@ -9,6 +9,7 @@ from controllers.context import Context, ControllerSpec, Runnable
 from controllers.deployment import conditions, sizes
 from controllers.deployment.plan import Plan, Pods, plan
 from controllers.deployment.revisions import same_template
+from controllers.deployment.rollback import roll_back
 from controllers.lib.collection import Collection
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
 from controllers.lib.podcontrol import is_namespace_terminating
@@ -67,6 +68,8 @@ class DeploymentReconciler:
         candidates += self._replica_sets.store.by_index(ORPHANS, key.namespace)
         claim = plan_claim(deployment, selector, candidates)
         owned = await carry_out(claim, deployment, self._deployments, self._replica_sets)
+        if await self._rolled_back(deployment, owned):
+            return None
         pods = {} if sizes.is_rolling(deployment) else self._pods_of(owned)
         decided = plan(deployment, owned, pods, self._clock.now())
         if not is_deleting(deployment):
@@ -74,6 +77,17 @@ class DeploymentReconciler:
         if decided.deployment != deployment:
             await self._deployments.update_status(decided.deployment)
         return Result(decided.requeue_after) if decided.requeue_after is not None else None
+
+    async def _rolled_back(self, deployment: Object, owned: Sequence[Object]) -> bool:
+        """Whether the deployment asked for an old revision; what is written then brings the next reconcile."""
+        if is_deleting(deployment) or deployment["spec"].get("paused"):
+            return False
+        found = roll_back(deployment, owned)
+        if found is None:
+            return False
+        await self._deployments.update(found.deployment)
+        self._recorder.event(deployment, found.event_type, found.reason, found.message)
+        return True
 
     def _pods_of(self, replica_sets: Iterable[Object]) -> Pods:
         return {uid_of(rs): self._pods.store.by_index(CONTROLLER_UID, uid_of(rs)) for rs in replica_sets}

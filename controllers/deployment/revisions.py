@@ -24,7 +24,7 @@ REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 HISTORY_CHARACTERS = 2000
 MAX_NAME = 63
-_NOT_COPIED = frozenset(
+NOT_COPIED = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
         "deprecated.deployment.rollback.to",
@@ -67,7 +67,7 @@ def next_revision(old: Iterable[Object]) -> int:
 def annotated(deployment: Object, rs: Object, revision: int) -> Object:
     """The ReplicaSet with the deployment's annotations and the revision, its earlier revisions kept as history."""
     before = annotations_of(rs)
-    after = {**before, **{k: v for k, v in annotations_of(deployment).items() if k not in _NOT_COPIED}}
+    after = {**before, **{k: v for k, v in annotations_of(deployment).items() if k not in NOT_COPIED}}
     if revision_of(rs) < revision:
         after[REVISION] = str(revision)
         if before.get(REVISION):

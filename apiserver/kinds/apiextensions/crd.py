@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from apiserver.kinds.apiextensions.validation import validate_definition, validate_definition_update
-from apiserver.kinds.printing import NAME, column
 from apiserver.kinds.strategies import StatusStrategy, keep
-from apiserver.registry.kind import Context, Kind, Printer, Strategy
+from apiserver.registry.kind import Context, Kind, Strategy
 from kubeling.api.fields import ErrorList
-from kubeling.api.meta import Object, name_of, rfc3339, with_condition
+from kubeling.api.meta import Object, rfc3339, with_condition
 from kubeling.api.resources import CUSTOM_RESOURCE_DEFINITIONS
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -74,17 +70,12 @@ class CRDStrategy(Strategy):
         return True
 
 
-def _row(obj: Object, now: datetime) -> list[Any]:
-    return [name_of(obj), obj["metadata"].get("creationTimestamp", "")]
-
-
 _STRATEGY = CRDStrategy()
 
 CUSTOM_RESOURCE_DEFINITION = Kind(
     CUSTOM_RESOURCE_DEFINITIONS,
     _STRATEGY,
-    Printer((NAME, column("Created At", "v1.ObjectMeta:creationTimestamp", type="date")), _row),
-    StatusStrategy(_STRATEGY),
+    status=StatusStrategy(_STRATEGY),
     returns_deleted=True,
     key="apiextensions.k8s.io/customresourcedefinitions",
 )
