@@ -112,6 +112,19 @@ async def _caught_up(history: History) -> bool:
 
 
 @pytest.mark.usefixtures("kubelets")
+async def test_the_old_groups_way_of_rolling_back(client: Client, namespace: str) -> None:
+    await client.create(DEPLOYMENTS, workload("web", 2), namespace)
+    await rolled_out(client, namespace, "one", 2)
+    await client.patch(DEPLOYMENTS, "web", image_patch("two"), namespace, kind=PatchKind.STRATEGIC)
+    await rolled_out(client, namespace, "two", 2)
+    wish = {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "0"}}}
+    await client.patch(DEPLOYMENTS, "web", wish, namespace, kind=PatchKind.MERGE)
+    await rolled_out(client, namespace, "one", 2)
+    annotations = (await client.get(DEPLOYMENTS, "web", namespace))["metadata"]["annotations"]
+    assert annotations == {"deployment.kubernetes.io/revision": "3"}
+
+
+@pytest.mark.usefixtures("kubelets")
 async def test_a_deleted_deployment_takes_everything_along(client: Client, namespace: str) -> None:
     await client.create(DEPLOYMENTS, workload("web", 3), namespace)
     await rolled_out(client, namespace, "one", 3)
