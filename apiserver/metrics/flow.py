@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import Metric
-
 from apiserver.flowcontrol.controller import FlowControl
 from apiserver.metrics.families import counter, gauge, histogram
 
 _BOTH = ("priority_level", "flow_schema")
 
 
-def collect(control: FlowControl) -> Iterator[Metric]:
+def collect(control: FlowControl) -> Iterator[str]:
     flows = [((flow.level.name, flow.name), flow) for flow in control.flows]
     levels = control.levels.values()
     yield counter(

@@ -23,12 +23,3 @@ class Histogram:
     @property
     def total(self) -> int:
         return sum(self.counts)
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Pairs of ``le`` and the cumulative count, ``+Inf`` last."""
-        found, running = [], 0
-        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
-            running += count
-            text = "+Inf" if bound == float("inf") else f"{bound:g}" if bound != int(bound) else str(float(bound))
-            found.append((text, float(running)))
-        return found

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from prometheus_client.core import Metric
-
 from apiserver.http.message import Request, Response
 from apiserver.http.request import RequestInfo
 from apiserver.http.steps import Endpoint, long_running
@@ -156,7 +154,7 @@ class RequestMetrics:
         finally:
             self._lasting[labels] -= 1
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[str]:
         known = {series.labels: series for series in self._series.values() if series is not None}
         counts = {(*labels[:7], str(code), labels[7]): float(n) for (labels, code), n in self._codes.items()}
         yield counter(

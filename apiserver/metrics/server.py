@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.registry import Collector
 
 from apiserver.audit.auditor import Auditor
 from apiserver.flowcontrol.controller import FlowControl
@@ -58,15 +56,14 @@ class Metrics:
         self.requests = RequestMetrics(
             lambda info: sources.registries.catalog.find(info.group, info.version, info.resource) is not None
         )
-        self._registry = CollectorRegistry()
-        self._registry.register(_Collected(self._collect))
-        ProcessCollector(registry=self._registry)
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
 
     @property
     def security(self) -> Security:
         return self._sources.security
 
-    def _collect(self) -> Iterator[Metric]:
+    def _collect(self) -> Iterator[str]:
         sources = self._sources
         yield from self.requests.collect()
         yield from sources.security.collect()
@@ -94,7 +91,7 @@ class Metrics:
             [(tuple(build.values()), 1)],
         )
 
-    def _audit(self) -> Iterator[Metric]:
+    def _audit(self) -> Iterator[str]:
         audit = self._sources.audit
         yield counter(
             "apiserver_audit_event",
@@ -109,7 +106,7 @@ class Metrics:
             {(level,): count for level, count in audit.levels.items()} if audit else {},
         )
 
-    def _health(self) -> Iterator[Metric]:
+    def _health(self) -> Iterator[str]:
         health = self._sources.health
         yield gauge(
             "kubernetes_healthcheck",
@@ -125,19 +122,5 @@ class Metrics:
         )
 
     def response(self) -> Response:
-        body = generate_latest(self._registry)
+        body = "".join(self._collect()).encode() + generate_latest(self._process)
         return Response(body, 200, [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())])
-
-
-class _Collected(Collector):
-    """Prometheus's view of a function that tells everything."""
-
-    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
-        self._collect = collect
-
-    def collect(self) -> Iterator[Metric]:
-        return self._collect()
-
-    def describe(self) -> list[Metric]:
-        """Nothing in advance: names are known when they are asked for."""
-        return []

@@ -6,8 +6,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from prometheus_client.core import Metric
-
 from apiserver.metrics.families import REQUEST_BUCKETS, Labels, counter, gauge, histogram
 from apiserver.metrics.histogram import Histogram
 from apiserver.registry.registries import ServerRegistries
@@ -94,7 +92,7 @@ class MeasuredStorage:
         await self._inner.close()
 
 
-def collect(registries: ServerRegistries, storage: MeasuredStorage) -> Iterator[Metric]:
+def collect(registries: ServerRegistries, storage: MeasuredStorage) -> Iterator[str]:
     found = list(registries.all())
     resources = {r.kind.storage_prefix.removeprefix("/registry/").strip("/"): r.kind.resource for r in found}
 

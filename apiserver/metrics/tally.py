@@ -6,8 +6,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from prometheus_client.core import Metric
-
 from apiserver.metrics.families import Labels, counter, histogram
 from apiserver.metrics.histogram import Histogram
 
@@ -50,7 +48,7 @@ class Security:
     def user(self, name: str) -> None:
         self.users[compressed(name)] += 1
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[str]:
         authn, authz = self.authentication, self.authorization
         yield counter(
             "authenticated_user_requests",
@@ -98,7 +96,7 @@ class AdmissionTimes:
     def step(self, operation: str, type_: str, seconds: float, rejected: bool) -> None:
         self._steps[operation, "true" if rejected else "false", type_].observe(seconds)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[str]:
         yield histogram(
             "apiserver_admission_controller_admission_duration_seconds",
             "[STABLE] Admission controller latency histogram in seconds, identified by name and broken out for each "

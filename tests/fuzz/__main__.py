@@ -40,7 +40,7 @@ ALLOWED: tuple[tuple[int, str, str], ...] = (
     (
         500,
         r"^resourceVersion should not be set on objects to be created",
-        "PUT that creates, with a resourceVersion (recorded)",
+        "POST with a resourceVersion (upstream: storage.ErrResourceVersionSetOnCreate)",
     ),
     (500, r"^unknown patch type: ", "a $patch directive that strategic merge does not know (upstream: a plain error)"),
     (

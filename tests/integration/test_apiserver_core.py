@@ -238,6 +238,8 @@ def lines_of(text: str) -> Iterator[str]:
 
 def test_metrics_and_health(api: httpx.Client) -> None:
     api.get("/api/v1/namespaces")
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "counted"}}
+    assert api.post("/api/v1/namespaces/default/configmaps", json=body, params={"dryRun": "All"}).status_code == 201
     text = api.get("/metrics").text
     assert any(line.startswith("apiserver_request_total{") for line in lines_of(text))
     assert any(line.startswith("apiserver_storage_objects{") for line in lines_of(text))
@@ -268,3 +270,16 @@ def test_metrics_and_health(api: httpx.Client) -> None:
     assert api.get("/livez/etcd").text == "ok"
     assert api.get("/livez/nosuch").status_code == 404
     assert api.get("/version").json()["minor"] == "36"
+
+
+def test_an_update_that_creates_means_no_older_object(api: httpx.Client, namespace: str) -> None:
+    """Leases may be put to a name that does not exist: the version of an earlier one says nothing, its uid does."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/renewed"
+    lease = {
+        "kind": "Lease", "apiVersion": "coordination.k8s.io/v1",
+        "metadata": {"name": "renewed", "resourceVersion": "12", "uid": "gone"},
+    }  # fmt: skip
+    refused = api.put(path, json=lease)
+    assert refused.status_code == 409 and "Precondition failed: UID in precondition: gone" in refused.json()["message"]
+    del lease["metadata"]["uid"]  # type: ignore[attr-defined]  # a dict
+    assert api.put(path, json=lease).status_code == 201

@@ -22,6 +22,7 @@ from apiserver.registry.delete import Deleted
 from apiserver.registry.listing import list_entries
 from apiserver.registry.objects import copy_object
 from apiserver.registry.options import WriteParameters, boolean, first, integer, list_options, validate_dry_run
+from apiserver.registry.update import check_uid
 from kubeling.api import errors, fields
 from kubeling.api.fields import ErrorList, Path
 from kubeling.api.meta import Object, name_of, uid_of
@@ -69,6 +70,8 @@ async def update_object(call: Call) -> Response:
     except errors.StatusError as err:
         if not (errors.is_not_found(err) and strategy.allow_create_on_update and not info.subresource):
             raise
+        check_uid(registry.objects, uid_of(obj), {"metadata": {}}, call.namespace, info.name)
+        obj["metadata"].pop("resourceVersion", None)  # that of an object that is no more
         return answer(call, await registry.create_object(write, obj, call.namespace), 201)
     return answer(call, updated)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from apiserver.metrics.families import histogram, number
 from apiserver.metrics.histogram import Histogram
 from apiserver.metrics.storage import MeasuredStorage, folder_of
 from apiserver.metrics.tally import compressed
@@ -13,8 +14,34 @@ def test_histograms_count_by_upper_bounds() -> None:
     found = Histogram((0.5, 1, 2.5))
     for value in (0.1, 0.5, 0.6, 2.5, 9):
         found.observe(value)
-    assert found.buckets() == [("0.5", 2), ("1.0", 3), ("2.5", 4), ("+Inf", 5)]
-    assert (found.total, round(found.sum, 1)) == (5, 12.7)
+    assert (found.counts, found.total, round(found.sum, 1)) == ([2, 1, 1, 1], 5, 12.7)
+    found.sum = 12.5
+    assert histogram("h", "Help.", ("b", "a"), {("1", 'x"y'): found}).splitlines() == [
+        "# HELP h Help.",
+        "# TYPE h histogram",
+        'h_bucket{a="x\\"y",b="1",le="0.5"} 2',
+        'h_bucket{a="x\\"y",b="1",le="1"} 3',
+        'h_bucket{a="x\\"y",b="1",le="2.5"} 4',
+        'h_bucket{a="x\\"y",b="1",le="+Inf"} 5',
+        'h_sum{a="x\\"y",b="1"} 12.5',
+        'h_count{a="x\\"y",b="1"} 5',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (3.0, "3"),
+        (0.005, "0.005"),
+        (999999, "999999"),
+        (1e6, "1e+06"),
+        (1234567, "1.234567e+06"),
+        (2e-5, "2e-05"),
+    ],
+)
+def test_numbers_are_printed_as_go_prints_them(value: float, text: str) -> None:
+    assert number(value) == text
 
 
 @pytest.mark.parametrize(

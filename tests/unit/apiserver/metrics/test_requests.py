@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.registry import Collector
 
 from apiserver.http.message import Request, Response
 from apiserver.metrics.requests import RequestMetrics, scope_of, verb_of
@@ -20,16 +18,7 @@ def request(method: str, path: str, query: str = "", content_type: str = "applic
 
 
 def told(metrics: RequestMetrics) -> list[str]:
-    class All(Collector):
-        def collect(self) -> Any:
-            return metrics.collect()
-
-        def describe(self) -> Any:
-            return []
-
-    registry = CollectorRegistry()
-    registry.register(All())
-    return generate_latest(registry).decode().splitlines()
+    return "".join(metrics.collect()).splitlines()
 
 
 @pytest.fixture
@@ -69,12 +58,12 @@ async def test_counts_times_and_sizes(metrics: RequestMetrics) -> None:
     lines = told(metrics)
     assert (
         'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="resource",'
-        'subresource="",verb="GET",version="v1"} 2.0'
+        'subresource="",verb="GET",version="v1"} 2'
     ) in lines
     posts = [line for line in lines if line.startswith("apiserver_request_total") and 'verb="POST"' in line]
     assert len(posts) == 1 and 'dry_run="All"' in posts[0] and 'group="apps"' in posts[0]
-    sizes = [line for line in lines if line.startswith("apiserver_response_sizes_bucket") and 'le="10000.0"' in line]
-    assert len(sizes) == 1 and sizes[0].endswith(" 2.0")
+    sizes = [line for line in lines if line.startswith("apiserver_response_sizes_bucket") and 'le="10000"' in line]
+    assert len(sizes) == 1 and sizes[0].endswith(" 2")
     assert any(line.startswith("apiserver_request_duration_seconds_bucket") and 'le="0.005"' in line for line in lines)
     assert any(line.startswith("apiserver_request_sli_duration_seconds_count") for line in lines)
 
@@ -95,8 +84,8 @@ async def test_requests_under_way_are_seen(metrics: RequestMetrics) -> None:
         return Response()
 
     await metrics.observe(looks)(request("POST", "/api/v1/namespaces/a/pods"))
-    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 1.0' in seen
-    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0' in told(metrics)
+    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 1' in seen
+    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0' in told(metrics)
 
 
 def test_lasting_requests_are_seen_while_they_last(metrics: RequestMetrics) -> None:
@@ -106,8 +95,8 @@ def test_lasting_requests_are_seen_while_they_last(metrics: RequestMetrics) -> N
         'verb="WATCH",version="v1"}'
     )
     with metrics.lasting(watch):
-        assert f"{line} 1.0" in told(metrics)
-    assert f"{line} 0.0" in told(metrics)
+        assert f"{line} 1" in told(metrics)
+    assert f"{line} 0" in told(metrics)
 
 
 async def test_deprecated_apis_are_named(metrics: RequestMetrics) -> None:
@@ -116,5 +105,5 @@ async def test_deprecated_apis_are_named(metrics: RequestMetrics) -> None:
     await metrics.observe(ends)(asked)
     assert (
         'apiserver_requested_deprecated_apis{group="apps",removed_release="1.3",resource="deployments",subresource="",'
-        'version="v1"} 1.0'
+        'version="v1"} 1'
     ) in told(metrics)
