@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apiserver.kinds.apiextensions.structural import validate_structural
+from apiserver.kinds.apiextensions.wellformed import malformed
 from kubeling.api.fields import ErrorList, FieldError, Path, forbidden, invalid, not_supported, required
 from kubeling.api.structural.validation import compile_schema
 
@@ -24,7 +25,9 @@ _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 
 def validate_schema(schema: Schema, path: Path) -> ErrorList:
     """Everything wrong with the ``openAPIV3Schema`` of a version."""
-    found: ErrorList = []
+    found = malformed(schema, path)
+    if found:
+        return found
     if schema.get("nullable"):
         found.append(forbidden(path.child("nullable"), "nullable cannot be true at the root"))
     for inner, where in _schemas(schema, path):
