@@ -137,3 +137,60 @@ def test_resize_in_place(cluster: Cluster, namespace: str) -> None:
     cluster.kubectl("-n", namespace, "patch", "pod", "p", "--subresource=resize", "-p", json.dumps(patch))
     found = wait_for(cluster, namespace, "p", lambda s: first(s)["resources"]["limits"]["cpu"] == "200m")
     assert first(found)["restartCount"] == 0
+
+
+def test_what_a_node_cannot_give_is_refused(cluster: Cluster, namespace: str) -> None:
+    claim = {"name": "v", "persistentVolumeClaim": {"claimName": "gone"}}
+    csi = {"name": "v", "csi": {"driver": "disk.example.com"}}
+    node = cluster.get("nodes")["items"][0]["metadata"]["name"]
+    pods: dict[str, tuple[dict[str, Any], str, str]] = {
+        "groups": (
+            {"securityContext": {"supplementalGroupsPolicy": "Strict"}},
+            "SupplementalGroupsPolicyNotSupported",
+            "Strict",
+        ),
+        "sysctl": (
+            {"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1"}]}},
+            "SysctlForbidden",
+            'forbidden sysctl: "net.core.somaxconn" not allowlisted',
+        ),
+        "users": ({"hostUsers": False}, "FailedCreatePodSandBox", "runtime does not support user namespaces"),
+        "csi": ({"volumes": [csi]}, "FailedMount", "not found in the list of registered CSI drivers"),
+        "claim": ({"volumes": [claim], "nodeName": node}, "FailedMount", "failed to fetch PVC from API server"),
+    }
+    manifests = "\n---\n".join(pod(name, **spec) for name, (spec, _, _) in pods.items())
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifests)
+
+    def missing() -> Any:
+        events = cluster.get("events", "-n", namespace)["items"]
+        told = {(e["involvedObject"]["name"], e["reason"]): e["message"] for e in events}
+        return all(text in told.get((name, reason), "") for name, (_, reason, text) in pods.items())
+
+    eventually(missing, 60)
+    refused = status(cluster, namespace, "sysctl")
+    assert refused["phase"] == "Failed" and "containerStatuses" not in refused
+
+
+def test_all_containers_run_anew_and_a_variable_from_a_file(cluster: Cluster, namespace: str) -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    script = 'test "$A" = "x y" || exit 1; test -e /e/again && exec sleep 1000; touch /e/again; exit 42'
+    mounts = [{"name": "e", "mountPath": "/e"}]
+    first_one = {
+        "name": "i",
+        "image": IMAGE,
+        "command": ["/bin/sh", "-c", "echo \"A='x y'\" > /e/f"],
+        "volumeMounts": mounts,
+    }
+    variable = {"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "e", "path": "f", "key": "A"}}}
+    made = {"command": ["/bin/sh", "-c", script], "volumeMounts": mounts, "env": [variable], "restartPolicy": "Never"}
+    manifest = pod(
+        "again",
+        container={**made, "restartPolicyRules": [rule]},
+        initContainers=[first_one],
+        volumes=[{"name": "e", "emptyDir": {}}],
+        restartPolicy="Never",
+    )
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifest)
+    found = wait_for(cluster, namespace, "again", lambda s: first(s).get("ready") and first(s)["restartCount"] == 1)
+    assert found["initContainerStatuses"][0]["restartCount"] == 1
+    cluster.kubectl("-n", namespace, "delete", "pod", "again", "--timeout=60s")
