@@ -158,7 +158,7 @@ def test_what_a_node_cannot_give_is_refused(cluster: Cluster, namespace: str) ->
         "csi": ({"volumes": [csi]}, "FailedMount", "not found in the list of registered CSI drivers"),
         "claim": ({"volumes": [claim], "nodeName": node}, "FailedMount", "failed to fetch PVC from API server"),
     }
-    manifests = "\n---\n".join(pod(name, **spec) for name, (spec, _, _) in pods.items())
+    manifests = "\n".join(pod(name, **spec) for name, (spec, _, _) in pods.items())
     cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifests)
 
     def missing() -> Any:
