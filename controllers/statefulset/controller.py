@@ -90,15 +90,14 @@ class StatefulSetReconciler:
 
     async def _act(self, owner: Object, decided: Plan) -> None:
         await self._keep_claims(owner, decided)
+        await _all(self._ensure_claims(owner, pod) for pod in decided.pending)
         await _all(self._create(owner, pod) for pod in decided.create)
         await _all(self._delete(owner, pod, why) for pod, why in decided.delete)
         for pod, ordinal in decided.fix:
             await self._pods.update(identity.with_identity(owner, pod, ordinal))
 
     async def _create(self, owner: Object, pod: Object) -> None:
-        ordinal = identity.ordinal_of(owner, pod) or 0
-        for claim in identity.claims_of(owner, ordinal):
-            await self._ensure_claim(owner, claim, pod)
+        await self._ensure_claims(owner, pod)
         text = f"create Pod {name_of(pod)} in StatefulSet {name_of(owner)}"
         try:
             await self._pods.create(pod)
@@ -107,6 +106,10 @@ class StatefulSetReconciler:
                 self._recorder.event(owner, "Warning", "FailedCreate", f"{text} failed error: {err}")
             raise
         self._recorder.event(owner, "Normal", "SuccessfulCreate", f"{text} successful")
+
+    async def _ensure_claims(self, owner: Object, pod: Object) -> None:
+        for claim in identity.claims_of(owner, identity.ordinal_of(owner, pod) or 0):
+            await self._ensure_claim(owner, claim, pod)
 
     async def _ensure_claim(self, owner: Object, claim: Object, pod: Object) -> None:
         there = self._claims.get(key_of(claim))

@@ -25,11 +25,13 @@ class Revision:
 
 @dataclass
 class Plan:
-    """``create``: pods; ``delete``: (pod, why it is replaced or ""); ``fix``: (pod, ordinal) whose identity is off."""
+    """``create``: pods; ``delete``: (pod, why it is replaced or ""); ``fix``: (pod, ordinal) whose identity is off;
+    ``pending``: pods that wait, maybe for a claim that has been deleted."""
 
     create: list[Object] = field(default_factory=list)
     delete: list[tuple[Object, str]] = field(default_factory=list)
     fix: list[tuple[Object, int]] = field(default_factory=list)
+    pending: list[Object] = field(default_factory=list)
     condemned: list[Object] = field(default_factory=list)
     status: Object = field(default_factory=dict)
 
@@ -106,6 +108,8 @@ def _fill(
             if ordered:
                 return True
             continue
+        if phase == "Pending":
+            made.pending.append(pod)
         healthy = identity.is_healthy(pod) and is_available(pod, min_ready, now)
         if ordered and not healthy:
             return True

@@ -179,3 +179,14 @@ async def test_restarts_never_make_two_of_an_ordinal_and_nothing_is_written_when
         writes = len(w.api.writes)
         await w.clock.advance(1000)
         assert len(w.api.writes) == writes
+
+
+async def test_a_waiting_pod_gets_a_deleted_claim_again() -> None:
+    template = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    async with World(CONTROLLER) as w:
+        w.create(STATEFUL_SETS, "db", spec_of(replicas=1, volumeClaimTemplates=[template]))
+        await w.settle()
+        w.api.delete(PERSISTENT_VOLUME_CLAIMS, "ns", "data-db-0")
+        w.set_status(w.get(PODS, "db-0"), phase="Pending")
+        await w.settle()
+        assert name_of(w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-0")) == "data-db-0"
