@@ -58,8 +58,8 @@ ALLOWED: tuple[tuple[int, str, str], ...] = (
     (500, r"failed calling webhook", "a webhook that the fuzzer has registered and nobody serves"),
     (
         503,
-        r"service unavailable|no endpoints available|error trying to reach",
-        "an APIService or proxy target that nobody serves",
+        r"^$|service unavailable|no endpoints available|no service port|error trying to reach",
+        "an APIService or proxy target that nobody serves, or what a target that somebody serves answers itself",
     ),
     (502, r"", "a proxy target that nobody serves"),
     (501, r"", "what upstream does not implement either"),
