@@ -16,6 +16,7 @@ from kubeling.api.schema import structural_schema
 from kubeling.api.schema.definitions import Definitions
 from kubeling.api.structural.defaulting import compile_defaults
 from kubeling.api.structural.lists import compile_lists
+from kubeling.api.structural.rules import compile_rules
 from kubeling.api.structural.validation import compile_schema
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
@@ -65,6 +66,7 @@ def _version(group: str, version: Fields, definitions: Definitions) -> Version:
         compile_schema(_checked(openapi)),
         compile_defaults(openapi),
         compile_lists(openapi),
+        compile_rules(openapi),
         subresources.get("status") is not None,
         subresources.get("scale"),
     )

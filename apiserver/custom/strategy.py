@@ -19,9 +19,21 @@ from kubeling.api.schema import StructuralSchema
 from kubeling.api.structural.defaulting import Change
 from kubeling.api.structural.lists import Check as Lists
 from kubeling.api.structural.results import Check
+from kubeling.api.structural.rules import ABSENT, Rules
 from kubeling.api.structural.validation import validate
 
 _OUTSIDE = ("metadata", "apiVersion", "kind")
+_BLOCKING = (
+    "FieldValueTypeInvalid",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueNotSupported",
+)
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
 _MOST_REPLICAS = (1 << 31) - 1
 
 
@@ -36,6 +48,7 @@ class Version:
     check: Check
     defaults: Change | None
     lists: Lists | None
+    rules: Rules | None
     status: bool
     scale: Mapping[str, Any] | None
 
@@ -80,12 +93,29 @@ class CustomStrategy(Strategy):
 
     def validate(self, ctx: Context, obj: Object) -> ErrorList:
         version = self._spoken(ctx)
+        found = self._checked(version, obj)
+        return found + self._judged(version, obj, ABSENT, found)
+
+    def _checked(self, version: Version, obj: Object) -> ErrorList:
         found = validate(version.check, obj)
         if version.scale is not None:
             found += _replicas(obj, version.scale)
         if version.lists is not None:
             found += version.lists(obj, Path())
         return found
+
+    def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
+        version = self._spoken(ctx)
+        found = self._checked(version, obj)
+        return found + self._judged(version, obj, old, found)
+
+    def _judged(self, version: Version, obj: Object, old: Any, found: ErrorList) -> ErrorList:
+        """What the rules say; they are not asked about an object whose shape is wrong."""
+        if version.rules is None:
+            return []
+        if any(error.reason in _BLOCKING for error in found):
+            return [fields.invalid(Path(), None, _UNCHECKED)]
+        return version.rules(obj, old, Path())
 
 
 class CustomStatusStrategy(CustomStrategy):

@@ -12,6 +12,7 @@ from typing import Any
 from apiserver.kinds.apiextensions.structural import validate_structural
 from apiserver.kinds.apiextensions.wellformed import malformed
 from kubeling.api.fields import ErrorList, FieldError, Path, forbidden, invalid, not_supported, required
+from kubeling.api.structural.rules import BadRule, compile_rule
 from kubeling.api.structural.validation import compile_schema
 
 Schema = Mapping[str, Any]
@@ -33,7 +34,38 @@ def validate_schema(schema: Schema, path: Path) -> ErrorList:
     for inner, where in _schemas(schema, path):
         found += _rules(inner, where)
     found = found or validate_structural(schema, path)
-    return found or [error for inner, where in _schemas(schema, path) for error in _default(inner, where)]
+    if found:
+        return found
+    for inner, where in _schemas(schema, path):
+        found += [*_default(inner, where), *_validations(inner, where, root=inner is schema)]
+    return found
+
+
+def _validations(schema: Schema, path: Path, *, root: bool) -> ErrorList:
+    """The rules must compile against the schema that they stand in."""
+    found: ErrorList = []
+    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        where = path.child("x-kubernetes-validations").index(i)
+        if not str(rule.get("rule") or "").strip():
+            found.append(required(where.child("rule"), "rule is not specified"))
+            continue
+        try:
+            compile_rule(schema, rule, root=root)
+        except BadRule as error:
+            found.append(invalid(where.child(error.field), _internal(rule), str(error)))
+    return found
+
+
+def _internal(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A rule as upstream's error quotes it: its internal form, whose fields have Go's names."""
+    return {
+        "Rule": rule.get("rule") or "",
+        "Message": rule.get("message") or "",
+        "MessageExpression": rule.get("messageExpression") or "",
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
 
 
 def _schemas(schema: Schema, path: Path) -> Iterator[tuple[Schema, Path]]:
