@@ -1,10 +1,14 @@
-"""Image garbage collection: above the high threshold of the disk, images that nobody uses go, the longest unused first."""
+"""Image garbage collection: above the high threshold of the disk, images that nobody uses go, the longest unused first.
+
+Upstream's node owns its container runtime, and every image is fair game. Our engine is the user's own, so only images that this
+kubelet pulled itself are ever removed.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -42,6 +46,7 @@ class Disk:
 
 def images_to_remove(
     images: Iterable[ImageRecord],
+    ours: Collection[str],
     in_use: set[str],
     last_used: Mapping[str, float],
     first_seen: Mapping[str, float],
@@ -49,14 +54,16 @@ def images_to_remove(
     policy: GcPolicy,
     now: float,
 ) -> list[ImageRecord]:
-    """Which images to remove to get below the low threshold; none while the disk is below the high one. Times are Unix time."""
+    """Which images to remove to get below the low threshold; none while the disk is below the high one. Times are Unix time;
+    ``ours`` are the ids of those that may go."""
     if disk.capacity == 0 or 100 - disk.available * 100 // disk.capacity < policy.high:
         return []
     wanted = disk.capacity * (100 - policy.low) // 100 - disk.available
     unused = [
         i
         for i in images
-        if i.id not in in_use
+        if i.id in ours
+        and i.id not in in_use
         and PAUSE_IMAGE not in i.tags
         and now - first_seen.get(i.id, now) >= policy.minimum_age.total_seconds()
     ]
@@ -107,7 +114,8 @@ class ImageCollector:
         disk = Disk.of(self._folder)
         await self._records.forget(recorded - {i.id for i in images})
         freed = 0
-        for image in images_to_remove(images, in_use, self._used, self._first_seen, disk, self._policy, now):
+        ours = self._records.pulled_ids
+        for image in images_to_remove(images, ours, in_use, self._used, self._first_seen, disk, self._policy, now):
             try:
                 await self._runtime.remove_image(image.id)
                 freed += image.size

@@ -161,6 +161,15 @@ class PullRecords:
         """Ids of the images that this kubelet pulled or found."""
         return frozenset(self._pulled)
 
+    @property
+    def pulled_ids(self) -> frozenset[str]:
+        """Ids of the images that this kubelet pulled itself."""
+        return frozenset(
+            image_id
+            for image_id, found in self._pulled.items()
+            if not any(opened.preloaded for opened in found.names.values())
+        )
+
     async def forget(self, image_ids: Iterable[str]) -> None:
         """Images that are gone need no record."""
         for image_id in image_ids:

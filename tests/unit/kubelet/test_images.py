@@ -185,6 +185,7 @@ async def test_an_image_that_was_there_stays_everyones_under_its_name() -> None:
     assert (await ensure(manager, PRIVATE, "IfNotPresent", secrets=[MINE]))[0] == ""
     assert (await ensure(manager, "local:1", "Never"))[0] == ""
     assert (await ensure(manager, PRIVATE, "Never"))[0] == "ErrImageNeverPull"
+    assert manager.records.image_ids and not manager.records.pulled_ids  # it is the user's, not ours to remove
 
 
 async def test_a_pull_that_nobody_saw_the_end_of_opens_nothing(tmp_path: Path) -> None:

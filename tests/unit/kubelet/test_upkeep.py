@@ -86,17 +86,19 @@ def test_admission_under_pressure() -> None:
 
 
 def test_image_collection() -> None:
-    images = [ImageRecord(i, (f"{i}:1",), (), 10 * GIB) for i in ("a", "b", "c", "new")]
-    seen = {"a": 0.0, "b": 0.0, "c": 0.0, "new": 990.0}
+    images = [ImageRecord(i, (f"{i}:1",), (), 10 * GIB) for i in ("a", "b", "c", "new", "theirs")]
+    seen = {"a": 0.0, "b": 0.0, "c": 0.0, "new": 990.0, "theirs": 0.0}
+    ours = {"a", "b", "c", "new"}  # what the user has on the same engine never goes
 
     def chosen(available: int, in_use: set[str]) -> list[str]:
         disk = Disk(100 * GIB, available * GIB)
-        found = images_to_remove(images, in_use, {"b": 5.0, "c": 1.0}, seen, disk, GcPolicy(), 1000.0)
+        found = images_to_remove(images, ours, in_use, {"b": 5.0, "c": 1.0}, seen, disk, GcPolicy(), 1000.0)
         return [i.id for i in found]
 
     assert chosen(16, set()) == []
     assert chosen(15, set()) == ["a"]
     assert chosen(5, {"a"}) == ["c", "b"]
+    assert chosen(0, set()) == ["a", "c"]
 
 
 def running(**resources: int) -> PodRecord:
