@@ -1,4 +1,4 @@
-"""The syntax tree, and a printer whose text parses to the same tree."""
+"""The syntax tree."""
 
 from __future__ import annotations
 
