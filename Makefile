@@ -50,6 +50,7 @@ bench: setup images ## measurements of the hot paths (pod_start and streams need
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.scheduling
 	$(BIN)/python -m benchmarks.pod_start
+	$(BIN)/python -m benchmarks.node
 	$(BIN)/python -m benchmarks.streams
 	$(BIN)/python -m benchmarks.rollout
 	$(BIN)/python -m benchmarks.idle

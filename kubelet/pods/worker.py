@@ -306,6 +306,8 @@ class PodWorker:
         try:
             await self._kit.starter.require_runtime_handler(self.pod)
             await self._kit.runtime.run_sandbox(sandbox_spec(self.pod, actions.attempt, self._kit.node))
+        except RuntimeUnavailable:
+            raise
         except RuntimeFailure as err:
             self._kit.recorder.event(
                 self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {err}"

@@ -20,6 +20,7 @@ from kubelet.pods.starter import ClusterDns, ContainerStarter
 from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
+from kubelet.runtime.protocol import RuntimeUnavailable
 from kubelet.runtime.simulated import SimulatedRuntime
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens
@@ -178,3 +179,28 @@ async def test_unknown_containers_are_removed(world: World) -> None:
     for _ in range(2):  # what is unknown at two looks goes
         await world.pods._collect_orphans(await world.runtime.pods())
     assert await world.runtime.pods() == {}
+
+
+async def test_an_engine_that_is_away_is_no_fault_of_the_pod(world: World) -> None:
+    """No event and no back-off; the pod starts as soon as the workers are told that the engine answers."""
+    asked = asyncio.Event()
+
+    class Away(SimulatedRuntime):
+        gone = True
+
+        async def run_sandbox(self, spec: Any) -> Any:
+            if self.gone:
+                asked.set()
+                raise RuntimeUnavailable("the engine does not answer")
+            return await super().run_sandbox(spec)
+
+    world.runtime.__class__ = Away
+    world.pods.put(pod())
+    await asyncio.wait_for(asked.wait(), 5)
+    await world.until(lambda: world.phase() == "Pending")
+    world.runtime.gone = False  # type: ignore[attr-defined]
+    world.pods.runtime_error = "the engine does not answer"
+    relist = asyncio.create_task(world.pods.relist())
+    await world.until(lambda: world.phase() == "Running")
+    relist.cancel()
+    assert [r for r in world.events.reasons if r.startswith("Failed")] == []
