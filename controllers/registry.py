@@ -18,6 +18,7 @@ from controllers import (
     ttlafterfinished,
     unserved,
 )
+from controllers.admissionpolicies import CONTROLLER as ADMISSION_POLICY_STATUS
 from controllers.certificates import APPROVING, CLEANING, SIGNING
 from controllers.context import ControllerSpec
 from controllers.daemonset import CONTROLLER as DAEMON_SET
@@ -77,6 +78,7 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
     bootstraptokens.SIGNER,
     RESOURCE_CLAIMS,
     DEVICE_TAINTS,
+    ADMISSION_POLICY_STATUS,
     GARBAGE_COLLECTOR,
     *unserved.CONTROLLERS,
 )

@@ -19,6 +19,7 @@ from .values import parse_duration, parse_timestamp
 Schema = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 _SPECIAL = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
+_INT_OR_STRING = "int-or-string"  # how built-in kinds say it
 _FORMATS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "duration": DURATION}
 _TEXT: Mapping[str, Schema] = {name: {"type": "string"} for name in ("apiVersion", "kind")}
 _METADATA: Schema = {"type": "object", "properties": {"name": {"type": "string"}, "generateName": {"type": "string"}}}
@@ -41,7 +42,7 @@ def _properties(schema: Schema, root: bool) -> Mapping[str, Schema]:
 
 def schema_type(schema: Schema, name: str, *, root: bool = False) -> Type | None:
     """None for a part of unknown shape, which expressions cannot reach."""
-    if schema.get("x-kubernetes-int-or-string"):
+    if schema.get("x-kubernetes-int-or-string") or schema.get("format") == _INT_OR_STRING:
         return DYN
     match schema.get("type"):
         case "object":

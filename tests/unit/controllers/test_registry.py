@@ -53,9 +53,10 @@ replicationcontroller-controller resourceclaim-controller resourcepoolstatusrequ
 root-ca-certificate-publisher-controller selinux-warning-controller service-cidr-controller service-lb-controller
 serviceaccount-controller serviceaccount-token-controller statefulset-controller storage-version-migrator-controller
 storageversion-garbage-collector-controller taint-eviction-controller token-cleaner-controller
-ttl-after-finished-controller ttl-controller volumeattributesclass-protection-controller
+ttl-after-finished-controller ttl-controller validatingadmissionpolicy-status-controller
+volumeattributesclass-protection-controller
 """
-"""kube-controller-manager 1.36's ``--help``, but for validatingadmissionpolicy-status-controller."""
+"""kube-controller-manager 1.36's ``--help``."""
 
 
 def test_every_name_of_upstreams_is_known_and_off_where_upstreams_is() -> None:
