@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# docker-engine.sh start: makes sure that a Docker engine answers; docker-engine.sh stop: ends it if the former started it.
+# docker-engine.sh start: makes sure that a Docker engine answers.
+# docker-engine.sh stop: ends it if the former started it and no cluster uses it any more.
 set -euo pipefail
 pid_file=/var/run/kubeling-dockerd.pid
 log=/var/log/kubeling-dockerd.log
@@ -37,6 +38,7 @@ start)
   ;;
 stop)
   [ -f "$pid_file" ] || exit 0
+  [ -z "$(docker ps -q --filter label=kubeling.cluster 2>/dev/null)" ] || exit 0
   pid=$(cat "$pid_file")
   rm -f "$pid_file"
   # only the engine that we started: the number may belong to another process by now

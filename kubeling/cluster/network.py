@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,12 +41,12 @@ class PodNetwork:
 
 
 @asynccontextmanager
-async def docker_engine() -> AsyncIterator[aiodocker.Docker]:
+async def docker_engine(connect: Callable[[], aiodocker.Docker] = aiodocker.Docker) -> AsyncIterator[aiodocker.Docker]:
     """A connection to the Docker engine. Raises ClusterError when none answers."""
     try:
-        engine = aiodocker.Docker()
-    except (ValueError, aiodocker.DockerError) as err:
-        raise ClusterError(f"no Docker engine found: {err}", ENGINE_ADVICE) from err
+        engine = connect()
+    except (ValueError, AssertionError, aiodocker.DockerError) as err:  # aiodocker asserts that it found a socket
+        raise ClusterError(f"no Docker engine found{f': {err}' if str(err) else ''}", ENGINE_ADVICE) from err
     try:
         try:
             await engine.version()
