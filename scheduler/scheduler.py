@@ -17,7 +17,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import Waiting
 from scheduler.framework.profile import Profile
 from scheduler.framework.schedule import Decision, schedule
-from scheduler.framework.status import Rejection, reject
+from scheduler.framework.status import PluginError, Rejection, reject
 from scheduler.metrics import SchedulerMetrics
 from scheduler.model.pod import PodInfo
 from scheduler.plugins.binder import DefaultBinder
@@ -89,6 +89,9 @@ class Scheduler:
         started = self._clock.monotonic()
         try:
             decision = schedule(pod, self._cache, profile, self._random, self._start)
+        except PluginError as err:
+            self._errored(queued, profile, str(err), started)
+            return
         except Exception as err:  # the loop must go on for all other pods
             log.exception("scheduling %s", pod.key)
             self._errored(queued, profile, str(err), started)

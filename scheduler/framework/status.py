@@ -23,6 +23,10 @@ def reject(reason: str, *, final: bool = False, plugin: str = "") -> Rejection:
     return Rejection((reason,), final, plugin)
 
 
+class PluginError(Exception):
+    """A plugin cannot say yes or no: this attempt to schedule the pod ends with the text as a scheduler's error."""
+
+
 NO_NODES = "no nodes available to schedule pods"
 
 

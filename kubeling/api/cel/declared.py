@@ -6,6 +6,7 @@ Source: the variables that k8s.io/apiserver/pkg/admission/plugin/cel and k8s.io/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .authorizer import AUTHORIZER, RESOURCE_CHECK
 from .env import Env, function, of
@@ -89,6 +90,12 @@ def compiled(env: Env, source: str, *types: Type) -> Program:
         wanted = str(types[0]) if len(types) == 1 else f"one of [{' '.join(output_name(t) for t in types)}]"
         raise Refused(f"must evaluate to {wanted} but got {output_name(found)}")
     return program
+
+
+class Domains(dict[str, dict[str, Any]]):
+    """A device's attributes or capacities by domain; of a domain that has none the map is empty, not absent."""
+
+    default: dict[str, Any] = {}  # expressions change nothing
 
 
 def device_selector(source: str) -> Program:

@@ -34,10 +34,13 @@ def select(value: Any, name: str, test: bool) -> Any:
             return value.present and bool(select(value.value, name, True))
         return select_optional(value, name)
     if isinstance(value, dict):
+        default = getattr(value, "default", None)
         if test:
-            return name in value
+            return name in value or default is not None
         if name in value:
             return value[name]
+        if default is not None:
+            return default
         raise CelError(f"no such key: {name}")
     if test and not isinstance(value, Opaque):
         raise CelError(NO_OVERLOAD)
@@ -90,7 +93,8 @@ def optional_index(value: Any, key: Any) -> Optional:
     at = _integral(key)
     if isinstance(value, dict):
         if at not in value:
-            return NONE
+            default = getattr(value, "default", None)
+            return NONE if default is None else Optional(default)
         found = value[at]
         return Optional(found.get() if type(found) is Lazy else found)
     if isinstance(value, list):

@@ -95,6 +95,8 @@ def type_value(value: Any) -> Type:
         return found
     if isinstance(value, StructValue):
         return Type("object", value.name)
+    if isinstance(value, dict):
+        return _TYPES[dict]
     return value.type if isinstance(value, Opaque) else DYN
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeling.api.meta import Object
+from scheduler.framework.status import PluginError
 from scheduler.plugins.dynamicresources.devices import Device, DeviceId, node_selector
+from scheduler.plugins.dynamicresources.selectors import SelectorError
 
 Matches = Callable[[str, Device], bool]
-"""Whether a CEL expression selects a device. Raises Unallocatable when it cannot be evaluated."""
+"""Whether a CEL expression selects a device. Raises SelectorError when it cannot be evaluated."""
 
 
 class Unallocatable(Exception):
@@ -32,11 +34,16 @@ class Wanted:
     def count(self) -> int | None:
         return None if self.spec.get("allocationMode") == "All" else int(self.spec.get("count") or 1)
 
-    @property
-    def selectors(self) -> Iterator[str]:
-        for source in ((self.device_class.get("spec") or {}), self.spec):
-            for selector in source.get("selectors") or ():
-                yield selector["cel"]["expression"]
+    def selectors(self, claim: Object) -> Iterator[tuple[str, str]]:
+        """Where each stands, as errors say it, and its expression: the class's first, then the request's own."""
+        metadata = claim["metadata"]
+        places = (
+            (f"class {self.device_class['metadata']['name']}", self.device_class.get("spec") or {}),
+            (f"claim {metadata['namespace']}/{metadata['name']}", self.spec),
+        )
+        for place, source in places:
+            for i, selector in enumerate(source.get("selectors") or ()):
+                yield f"{place}: selector #{i}", selector["cel"]["expression"]
 
     @property
     def admin(self) -> bool:
@@ -80,7 +87,7 @@ def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]
 
 
 class Allocator:
-    """Devices for the claims of one pod on one node."""
+    """Devices for the claims of one pod on one node. ``allocate`` raises PluginError where a selector cannot be evaluated."""
 
     def __init__(self, devices: Sequence[Device], used: Iterable[DeviceId], matches: Matches) -> None:
         self._devices = devices
@@ -111,7 +118,7 @@ class Allocator:
                 yield from self._served(claim, requests[1:], [*chosen, *more])
 
     def _ways(self, claim: Object, wanted: Wanted, chosen: list[Chosen]) -> Iterator[list[Chosen]]:
-        fitting = [d for d in self._devices if self._fits(wanted, d)]
+        fitting = [d for d in self._devices if self._fits(claim, wanted, d)]
         if wanted.count is None:
             everything = [Chosen(wanted, d) for d in fitting]
             free = all(self._is_free(wanted, d, chosen) for d in fitting)
@@ -132,12 +139,18 @@ class Allocator:
             if self._is_free(wanted, device, [*chosen, *picked]) and constraints_hold(claim, [*chosen, *more]):
                 yield from self._some(claim, wanted, fitting[i + 1 :], count, chosen, more)
 
-    def _fits(self, wanted: Wanted, device: Device) -> bool:
+    def _fits(self, claim: Object, wanted: Wanted, device: Device) -> bool:
         tolerations = wanted.spec.get("tolerations") or ()
         for taint in device.spec.get("taints") or ():
             if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
                 return False
-        return all(self._matches(expression, device) for expression in wanted.selectors)
+        for place, expression in wanted.selectors(claim):
+            try:
+                if not self._matches(expression, device):
+                    return False
+            except SelectorError as err:
+                raise PluginError(f"{place}: {err}") from None
+        return True
 
     def _is_free(self, wanted: Wanted, device: Device, chosen: Iterable[Chosen]) -> bool:
         if wanted.admin:

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from kubeling.api.meta import Object, is_deleting, name_of, uid_of
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import Filtering, Plugin
-from scheduler.framework.status import Rejection, reject
+from scheduler.framework.status import PluginError, Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
-from scheduler.plugins.dynamicresources.devices import Device, DeviceId, devices_on, selects
+from scheduler.plugins.dynamicresources.devices import DeviceId, devices_on, selects
+from scheduler.plugins.dynamicresources.selectors import matches
 
 MOST_CONSUMERS = 256
 _NOT_HERE = reject("resourceclaim not available on the node", final=True)
@@ -29,11 +30,6 @@ class ClaimWriter(Protocol):
 
     async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
         """Reserves the claim for the pod; ``allocation`` is written when it has none yet."""
-
-
-def no_cel(expression: str, device: Device) -> bool:
-    """The seam for ``kubeling.api.cel``: until that exists no expression selects anything, and the pod's event says so."""
-    raise Unallocatable(f"the selector {expression!r} cannot be evaluated: CEL is not supported by this scheduler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class DynamicResources(Plugin):
         super().__init__(args)
         self._pending: dict[str, _Pending] = {}  # uid of a claim
         self._claims: dict[str, list[Object]] = {}  # uid of a pod that has its node
-        self.matches: Matches = no_cel
+        self.matches: Matches = matches
         self.writer: ClaimWriter | None = None
 
     def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
@@ -84,8 +80,8 @@ class DynamicResources(Plugin):
                     return _NOT_HERE
             try:
                 return None if self._allocate(wanted, node, snapshot) is not None else _CANNOT
-            except Unallocatable as err:
-                return reject(str(err), final=True)
+            except PluginError as err:
+                raise PluginError(f'running "{self.name}" filter plugin: {err}') from None
 
         return check
 
@@ -98,7 +94,7 @@ class DynamicResources(Plugin):
         try:
             wanted = self._wanted(claims, snapshot)
             allocations = self._allocate(wanted, node, snapshot)
-        except Unallocatable as err:
+        except (Unallocatable, PluginError) as err:
             return reject(str(err), final=True)
         if allocations is None:
             return _CANNOT

@@ -162,7 +162,6 @@ def test_a_pod_goes_where_its_devices_are() -> None:
             'pod "default/p": ResourceClaim not created yet',
         ),
         (using("c"), [claim("c", request(class_name="no"))], "request r: device class no does not exist"),
-        (using("c"), [claim("c", request(class_name="big"))], "CEL is not supported by this scheduler"),
         (using("c"), [claim("c", request(), allocation={}, reserved=256)], "resourceclaim in use"),
         (
             using("c"),
