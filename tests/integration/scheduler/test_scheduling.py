@@ -148,8 +148,11 @@ async def test_a_pod_gets_a_device_of_its_node(world: World) -> None:
     node = await world.node("with")
     driver = f"{world.prefix}.example.com"
     pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
-    slice_ = {"driver": driver, "nodeName": node, "pool": pool, "devices": [{"name": "d"}]}
-    await world.client.create(DEVICE_CLASSES, {"metadata": {"name": world.prefix}, "spec": {}})
+    models = [{"name": name, "attributes": {"model": {"string": name}}} for name in "cd"]
+    slice_ = {"driver": driver, "nodeName": node, "pool": pool, "devices": models}
+    chosen = f"device.driver == '{driver}' && device.attributes['{driver}'].model == 'd'"
+    selected = {"selectors": [{"cel": {"expression": chosen}}]}
+    await world.client.create(DEVICE_CLASSES, {"metadata": {"name": world.prefix}, "spec": selected})
     devices = {"requests": [{"name": "r", "exactly": {"deviceClassName": world.prefix}}]}
     for name in ("one", "two"):
         await world.client.create(
@@ -168,4 +171,4 @@ async def test_a_pod_gets_a_device_of_its_node(world: World) -> None:
     result = {"request": "r", "driver": driver, "pool": node, "device": "d"}
     assert claim["status"]["allocation"]["devices"]["results"] == [result]
     await world.pod("q", resourceClaims=[{"name": "dev", "resourceClaimName": "two"}])
-    await refused(world, "q")  # there is one device, and somebody has it
+    await refused(world, "q")  # there is one device that the class selects, and somebody has it

@@ -19,7 +19,7 @@ from scheduler.config import Configuration
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import Plugin, Preemption, Waiting
 from scheduler.framework.profile import Entry, Profile
-from scheduler.framework.status import Rejection, reject
+from scheduler.framework.status import PluginError, Rejection, reject
 from scheduler.metrics import SchedulerMetrics
 from scheduler.model.pod import PodInfo
 from scheduler.plugins import DEFAULT_PROFILE
@@ -201,6 +201,25 @@ class Defective(Plugin):
     def filter(self, info: PodInfo, snapshot: object) -> None:
         if info.key.name == "bad":
             raise RuntimeError("a defect")
+
+
+class Undecided(Plugin):
+    """Cannot say yes or no to one pod."""
+
+    name = "Undecided"
+
+    def filter(self, info: PodInfo, snapshot: object) -> None:
+        if info.key.name == "odd":
+            raise PluginError("selector #0: no such key: x")
+
+
+async def test_a_plugin_that_cannot_decide_ends_the_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting(Undecided)
+    setting.see(node("n"), pod("odd"), pod("good"))
+    async with setting.running():
+        assert setting.api.bound == {"good": "n"}
+        assert setting.api.unscheduled["odd"][:2] == ("SchedulerError", "selector #0: no such key: x")
+    assert not any(record.exc_info for record in caplog.records)  # no defect of ours
 
 
 async def test_a_plugins_defect_is_one_pods_failure() -> None:
