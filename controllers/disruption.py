@@ -20,6 +20,7 @@ from kubeling.api.errors import StatusError, is_conflict
 from kubeling.api.meta import (
     Key,
     Object,
+    condition_of,
     controller_of,
     has_condition,
     is_deleting,
@@ -110,22 +111,25 @@ def status_of(
     if disrupted:
         status["disruptedPods"] = disrupted
     enough = status["disruptionsAllowed"] > 0
-    status["conditions"] = _condition(budget, enough, "SufficientPods" if enough else "InsufficientPods", "", now)
+    reason = "SufficientPods" if enough else "InsufficientPods"
+    status["conditions"] = _condition(budget, enough, reason, "", now, status["observedGeneration"])
     return status
 
 
 def failed_status(budget: Object, message: str, now: datetime) -> Object:
     """The status when the budget cannot be worked out: nothing may be disrupted."""
     status = {**(budget.get("status") or {}), "disruptionsAllowed": 0}
-    status["observedGeneration"] = budget["metadata"].get("generation", 0)
-    status["conditions"] = _condition(budget, False, "SyncFailed", message, now)
+    seen = status.get("observedGeneration", 0)  # this generation's numbers are not known: it does not count as observed
+    status["conditions"] = _condition(budget, False, "SyncFailed", message, now, seen)
     return status
 
 
-def _condition(budget: Object, allowed: bool, reason: str, message: str, now: datetime) -> list[Object]:
+def _condition(
+    budget: Object, allowed: bool, reason: str, message: str, now: datetime, generation: int
+) -> list[Object]:
     before = (budget.get("status") or {}).get("conditions")
     value = "True" if allowed else "False"
-    more = {"observedGeneration": budget["metadata"].get("generation", 0)}
+    more = {"observedGeneration": generation}
     conditions = with_condition(before, "DisruptionAllowed", value, now, reason, message, **more)
     return [{**c, "message": c.get("message", "")} for c in conditions]
 
@@ -250,7 +254,10 @@ class StaleDisruption:
 
 
 def _is_target(pod: Object) -> bool:
-    return has_condition(pod, "DisruptionTarget") and not is_deleting(pod) and not is_finished(pod)
+    """The kubelet's own notice never goes stale: the pod's end may take as long as its grace period."""
+    if not has_condition(pod, "DisruptionTarget") or is_deleting(pod) or is_finished(pod):
+        return False
+    return (condition_of(pod, "DisruptionTarget") or {}).get("reason") != "TerminationByKubelet"
 
 
 def _targeted(old: Object | None, new: Object | None) -> Iterable[Key]:

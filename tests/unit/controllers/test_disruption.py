@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -64,6 +65,31 @@ async def test_pods_without_a_controller_have_no_known_number() -> None:
         assert status["disruptionsAllowed"] == 0
         condition = condition_of(w.get(POD_DISRUPTION_BUDGETS, "b"), "DisruptionAllowed")
         assert condition and condition["message"] == 'found no controller ref for pod "bare"'
+
+
+def test_a_budget_that_cannot_be_worked_out_keeps_the_generation_it_was_last_worked_out_for() -> None:
+    budget = {
+        "metadata": {"name": "b", "namespace": "default", "generation": 3},
+        "status": {"observedGeneration": 2, "disruptionsAllowed": 1, "currentHealthy": 2},
+    }
+    status = disruption.failed_status(budget, "no scale", datetime(2026, 1, 1, tzinfo=UTC))
+    assert (status["observedGeneration"], status["disruptionsAllowed"], status["currentHealthy"]) == (2, 0, 2)
+    condition = status["conditions"][0]
+    assert (condition["status"], condition["reason"], condition["message"]) == ("False", "SyncFailed", "no scale")
+    assert condition["observedGeneration"] == 2
+
+
+@pytest.mark.parametrize(("reason", "after"), [("EvictionByEvictionAPI", "False"), ("TerminationByKubelet", "True")])
+async def test_only_the_kubelets_own_notice_of_a_disruption_never_goes_stale(reason: str, after: str) -> None:
+    w = World(disruption.CONTROLLER)
+    pod = w.create(PODS, "p", {})
+    notice = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    conditions = [{**notice, "lastTransitionTime": rfc3339(w.clock.now())}]
+    w.set_status(pod, phase="Running", conditions=conditions)
+    async with w:
+        await w.clock.advance(130)
+        condition = condition_of(w.get(PODS, "p"), "DisruptionTarget")
+        assert condition is not None and condition["status"] == after
 
 
 async def test_jobs_go_when_their_time_is_over() -> None:
