@@ -140,6 +140,27 @@ def selector_of(budget: Object) -> Selector:
     return EVERYTHING if found == {} else selectors.from_label_selector(found)
 
 
+def unmanaged_text(budget: Object) -> str:
+    """The event about pods that nobody controls; the selector is shown as Go prints one."""
+    selector = budget["spec"].get("selector")
+    return (
+        f"Pods selected by this PodDisruptionBudget (selector: {_printed(selector)}) were found to be unmanaged. As a result, the "
+        "status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods "
+        'please set ".spec.minAvailable" field of the PDB to an integer value.'
+    )
+
+
+def _printed(selector: Object | None) -> str:
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
+    terms = "".join(
+        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},Values:[{' '.join(e.get('values') or ())}],}},"
+        for e in selector.get("matchExpressions") or ()
+    )
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{terms}}},}}"
+
+
 class DisruptionReconciler:
     """Keeps the status of each budget."""
 
@@ -170,6 +191,8 @@ class DisruptionReconciler:
                                  f"Failed to calculate the number of expected pods: {err}")  # fmt: skip
             status = failed_status(budget, str(err), now)
         else:
+            if needs_scale(budget) and any(controller_of(pod) is None for pod in pods):
+                self._recorder.event(budget, "Warning", "UnmanagedPods", unmanaged_text(budget))
             before = (budget.get("status") or {}).get("disruptedPods") or {}
             disrupted, wait, failed = still_disrupted(before, pods, now)
             for pod in failed:

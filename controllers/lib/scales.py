@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from controllers.lib.collection import Collection
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, controller_of, name_of, namespace_of
+from kubeling.api.meta import Key, Object, controller_of, namespace_of
 from kubeling.client.discovery import discover
 
 
@@ -22,12 +22,12 @@ class Scales:
         self._client = any_collection.client
 
     async def of(self, pods: Iterable[Object]) -> list[int]:
-        """One number for each controller. Raises ScaleUnknown for a pod without one, or one without a scale."""
+        """One number for each controller; pods without one count for nothing. Raises ScaleUnknown for one without a scale."""
         found: dict[str, int] = {}
         for pod in pods:
             reference = controller_of(pod)
             if reference is None:
-                raise ScaleUnknown(f'found no controller ref for pod "{name_of(pod)}"')
+                continue
             if reference["uid"] not in found:
                 found[reference["uid"]] = await self._one(namespace_of(pod), dict(reference))
         return list(found.values())

@@ -58,13 +58,22 @@ async def test_an_eviction_counts_until_the_pod_goes_or_two_minutes_are_over() -
         assert "NotDeleted" in [reason for reason, _ in w.events()]
 
 
-async def test_pods_without_a_controller_have_no_known_number() -> None:
+async def test_pods_without_a_controller_are_told_of_and_left_out() -> None:
     async with World(disruption.CONTROLLER) as w:
         w.create(PODS, "bare", {}, labels={"app": "x"})
         status = await setup(w, 0, 0, maxUnavailable=1)
-        assert status["disruptionsAllowed"] == 0
+        assert (status["expectedPods"], status["disruptionsAllowed"]) == (0, 0)
         condition = condition_of(w.get(POD_DISRUPTION_BUDGETS, "b"), "DisruptionAllowed")
-        assert condition and condition["message"] == 'found no controller ref for pod "bare"'
+        assert condition and condition["reason"] == "InsufficientPods"
+
+
+def test_the_event_shows_the_selector_as_go_does() -> None:
+    expression = {"key": "tier", "operator": "In", "values": ["a", "b"]}
+    budget = {"spec": {"selector": {"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": [expression]}}}
+    assert (
+        "(selector: &LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{"
+        "LabelSelectorRequirement{Key:tier,Operator:In,Values:[a b],},},})"
+    ) in disruption.unmanaged_text(budget)
 
 
 def test_a_budget_that_cannot_be_worked_out_keeps_the_generation_it_was_last_worked_out_for() -> None:
