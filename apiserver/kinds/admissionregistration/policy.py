@@ -26,6 +26,7 @@ from kubeling.api.resources import (
 
 class ValidatingPolicyStrategy(SpecStrategy):
     has_generation = True
+    allow_unconditional_update = False
     empty_status = {}
 
     def default(self, obj: Object) -> None:
@@ -39,6 +40,7 @@ class ValidatingPolicyStrategy(SpecStrategy):
 
 class MutatingPolicyStrategy(Strategy):
     has_generation = True
+    allow_unconditional_update = False
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
@@ -53,6 +55,7 @@ class PolicyBindingStrategy(Strategy):
     """Bindings of both kinds of policy."""
 
     has_generation = True
+    allow_unconditional_update = False
 
     def __init__(self, *, acts: bool) -> None:
         """``acts``: validating policies, whose bindings say what follows from a failure."""
@@ -130,7 +133,7 @@ MUTATING_POLICY = Kind(
     Printer(
         (
             NAME,
-            column("Mutations", "Mutation indicates the number of mutations rules defined in this configuration"),
+            column("Mutations", "Mutation indicates the number of mutations rules defined in this configuration", "integer"),
             _PARAM_KIND,
             AGE,
         ),

@@ -28,6 +28,7 @@ class WebhookStrategy(Strategy):
     """Both kinds; ``reinvocation`` is the default reinvocation policy of the mutating one."""
 
     has_generation = True
+    allow_unconditional_update = False
 
     def __init__(self, reinvocation: str = "") -> None:
         self._reinvocation = reinvocation
