@@ -32,11 +32,18 @@ def copy_object(obj: Object) -> Object:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An object as it is stored, with its resourceVersion set; ``fresh`` when it came from the store and not the
-    cache."""
+    cache, with the bytes as they lie there."""
 
     obj: Object
     revision: int
     fresh: bool
+    value: bytes = b""
+
+    def is_stale(self) -> bool:
+        """Whether the bytes of a fresh one are in an older form than the object would be stored in now: another
+        storage version, or a schema that has changed since. The order of the fields counts for nothing."""
+        present = encode(self.obj)
+        return present != self.value and orjson.loads(present) != orjson.loads(self.value)
 
 
 class Remove(Exception):
@@ -99,7 +106,7 @@ class Objects:
         if self.kind.read is not None:
             obj = self.kind.read(obj)
         obj["metadata"]["resourceVersion"] = str(found.revision)
-        return Stored(obj, found.revision, True)
+        return Stored(obj, found.revision, True, found.value)
 
     async def create(self, obj: Object, ttl: int = 0, *, dry_run: bool = False) -> Object:
         """Stores a new object; the result carries its resourceVersion. Raises 409 AlreadyExists, dry run or not."""
@@ -115,7 +122,8 @@ class Objects:
         return with_version(obj, revision)
 
     async def change(self, namespace: str, name: str, change: Change, *, dry_run: bool = False, ttl: int = 0) -> Object:
-        """Applies a change until it sticks. What is equal to the stored object is not written.
+        """Applies a change until it sticks. What is equal to the stored object is not written, unless it is stored in an
+        old form: then writing it again is what brings it to the present one.
 
         The first attempt takes the cached state. A failure that may come of its age is tried again on the fresh one.
         """
@@ -128,10 +136,11 @@ class Objects:
                     return new
                 if new == current.obj:
                     latest = current if current.fresh else await self.fetch(namespace, name)
-                    if latest.revision == current.revision:
+                    if latest.revision != current.revision:
+                        current = latest
+                        continue
+                    if not latest.is_stale():
                         return new
-                    current = latest
-                    continue
                 revision = await self.storage.put(path, encode(new), current.revision, ttl)
                 return with_version(new, revision)
             except Remove as removal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.conftest import StartServer
+from tests.integration.conftest import Etcd, StartServer
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SCHEMA = {
@@ -111,6 +113,36 @@ def test_a_changed_schema_holds_for_what_is_stored(api: httpx.Client) -> None:
 
     assert until(changed)
     assert answers[-1].json()["spec"] == {"color": "red"}
+    api.delete(f"{DEFINITIONS}/widgets.{group}")
+
+
+def test_an_update_that_changes_nothing_moves_an_object_to_the_new_storage_version(
+    api: httpx.Client, etcd: Etcd
+) -> None:
+    group = "migrated.example"
+    path = define(api, group)
+    api.post(path, json=widget(group, "a", size=5))
+    changed = api.get(f"{DEFINITIONS}/widgets.{group}").json()
+    first = changed["spec"]["versions"][0]
+    changed["spec"]["versions"] = [{**first, "storage": False}, {**first, "name": "v2"}]
+    assert api.put(f"{DEFINITIONS}/widgets.{group}", json=changed).status_code == 200
+    new = path.replace("/v1/", "/v2/")
+    assert until(lambda: api.get(f"{new}/a").status_code == 200)
+    key = base64.b64encode(f"/registry/{group}/widgets/default/a".encode()).decode()
+
+    def stored() -> tuple[str, str]:
+        """The version in etcd, and the revision of the last write."""
+        found = httpx.post(f"{etcd.url}/v3/kv/range", json={"key": key}, trust_env=False).json()["kvs"][0]
+        return json.loads(base64.b64decode(found["value"]))["apiVersion"], found["mod_revision"]
+
+    assert stored()[0] == f"{group}/v1"
+    before = api.get(f"{new}/a").json()
+    after = api.put(f"{new}/a", json=before).json()
+    assert stored() == (f"{group}/v2", after["metadata"]["resourceVersion"])
+    assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] and after["spec"] == before["spec"]
+    again = api.put(f"{new}/a", json=after).json()
+    assert again["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
     api.delete(f"{DEFINITIONS}/widgets.{group}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -115,3 +116,40 @@ async def test_subscribers_hear_of_everything() -> None:
         await registry.create(thing("b"))
         await made.wait_synced()
         assert heard == [(False, True), (True, True), (True, False)]
+
+
+async def test_an_update_that_changes_nothing_writes_what_is_stored_in_an_old_form() -> None:
+    async with registries() as made:
+        made.register(replace(KIND, read=lambda obj: {**obj, "apiVersion": "example.dev/v1"}))
+        await made.hub.sync_all()
+        old = b'{"kind":"Thing","apiVersion":"example.dev/v0","metadata":{"name":"a","namespace":"ns"},"spec":{"n":1}}'
+        objects = made.of(THINGS).objects
+        revision = await made.storage.put(objects.path("ns", "a"), old, 0)
+
+        async def unchanged(obj: Object) -> Object:
+            return obj
+
+        written = await objects.change("ns", "a", unchanged)
+        stored = await made.storage.get(objects.path("ns", "a"))
+        assert stored is not None and stored.revision > revision
+        assert b'"apiVersion":"example.dev/v1"' in stored.value
+        assert written["metadata"]["resourceVersion"] == str(stored.revision)
+        await objects.change("ns", "a", unchanged)
+        again = await made.storage.get(objects.path("ns", "a"))
+        assert again == stored
+
+
+async def test_the_order_of_stored_fields_makes_no_write() -> None:
+    async with registries() as made:
+        made.register(KIND)
+        await made.hub.sync_all()
+        other = (
+            b'{"spec":{"n":1},"metadata":{"namespace":"ns","name":"a"},"apiVersion":"example.dev/v1","kind":"Thing"}'
+        )
+        objects = made.of(THINGS).objects
+        revision = await made.storage.put(objects.path("ns", "a"), other, 0)
+
+        async def unchanged(obj: Object) -> Object:
+            return obj
+
+        assert (await objects.change("ns", "a", unchanged))["metadata"]["resourceVersion"] == str(revision)
