@@ -122,16 +122,17 @@ def test_an_update_that_changes_nothing_moves_an_object_to_the_new_storage_versi
     group = "migrated.example"
     path = define(api, group)
     api.post(path, json=widget(group, "a", size=5))
+    api.post(path, json=widget(group, "b", size=5))
     changed = api.get(f"{DEFINITIONS}/widgets.{group}").json()
     first = changed["spec"]["versions"][0]
     changed["spec"]["versions"] = [{**first, "storage": False}, {**first, "name": "v2"}]
     assert api.put(f"{DEFINITIONS}/widgets.{group}", json=changed).status_code == 200
     new = path.replace("/v1/", "/v2/")
     assert until(lambda: api.get(f"{new}/a").status_code == 200)
-    key = base64.b64encode(f"/registry/{group}/widgets/default/a".encode()).decode()
 
-    def stored() -> tuple[str, str]:
+    def stored(name: str = "a") -> tuple[str, str]:
         """The version in etcd, and the revision of the last write."""
+        key = base64.b64encode(f"/registry/{group}/widgets/default/{name}".encode()).decode()
         found = httpx.post(f"{etcd.url}/v3/kv/range", json={"key": key}, trust_env=False).json()["kvs"][0]
         return json.loads(base64.b64decode(found["value"]))["apiVersion"], found["mod_revision"]
 
@@ -143,6 +144,17 @@ def test_an_update_that_changes_nothing_moves_an_object_to_the_new_storage_versi
     assert after["metadata"]["generation"] == before["metadata"]["generation"] and after["spec"] == before["spec"]
     again = api.put(f"{new}/a", json=after).json()
     assert again["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+    seen = api.get(f"{new}/b").json()["metadata"]
+    empty = {  # what a storage version migration sends
+        "apiVersion": f"{group}/v2",
+        "kind": "Widget",
+        "metadata": {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]},
+    }
+    apply = {"content-type": "application/apply-patch+yaml"}
+    applied = api.patch(
+        f"{new}/b", params={"fieldManager": "migrator"}, content=json.dumps(empty), headers=apply
+    ).json()
+    assert stored("b") == (f"{group}/v2", applied["metadata"]["resourceVersion"])
     api.delete(f"{DEFINITIONS}/widgets.{group}")
 
 
