@@ -133,7 +133,9 @@ MUTATING_POLICY = Kind(
     Printer(
         (
             NAME,
-            column("Mutations", "Mutation indicates the number of mutations rules defined in this configuration", "integer"),
+            column(
+                "Mutations", "Mutation indicates the number of mutations rules defined in this configuration", "integer"
+            ),
             _PARAM_KIND,
             AGE,
         ),
