@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from kubeling.api.meta import Object, rfc3339
@@ -62,26 +62,32 @@ _PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
 }
 
 
+_AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
+AUTOMANAGED_AT_START: Mapping[str, str] = {_AUTOMANAGED: "onstart"}
+AUTOMANAGED: Mapping[str, str] = {_AUTOMANAGED: "true"}
+"""Labels of APIServices that the server makes: once when it starts, or as long as what they stand for is there."""
+
+
 def api_services(group_versions: Iterable[tuple[str, str]]) -> list[Object]:
     """An APIService for every served group and version that the server itself answers for."""
     return [
-        _api_service(group, version, *_PRIORITIES[group, version])
+        api_service(group, version, *_PRIORITIES[group, version], AUTOMANAGED_AT_START)
         for group, version in group_versions
         if (group, version) in _PRIORITIES
     ]
 
 
-def _api_service(group: str, version: str, group_priority: int, version_priority: int) -> Object:
+def api_service(
+    group: str, version: str, group_priority: int, version_priority: int, labels: Mapping[str, str]
+) -> Object:
+    """A local APIService; ``labels`` say who keeps it level."""
     spec: Object = {"version": version, "groupPriorityMinimum": group_priority, "versionPriority": version_priority}
     if group:
         spec["group"] = group
     return {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
-        "metadata": {
-            "name": f"{version}.{group}",
-            "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
-        },
+        "metadata": {"name": f"{version}.{group}", "labels": dict(labels)},
         "spec": spec,
     }
 

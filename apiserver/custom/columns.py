@@ -46,7 +46,7 @@ def _cell(type_: str, path: JSONPath, obj: Object, now: datetime) -> Any:
         case _, None:
             return None
         case "string", _:
-            return _text(value)
+            return text_of(value)
         case "date", str():
             return _age(value, now)
         case "boolean", bool():
@@ -58,7 +58,8 @@ def _cell(type_: str, path: JSONPath, obj: Object, now: datetime) -> Any:
     return None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value as columns and field selectors show it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else go_json(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiserver.custom.columns import custom_printer
+from apiserver.custom.columns import custom_printer, text_of
 from apiserver.custom.strategy import CustomStatusStrategy, CustomStrategy, Version
 from apiserver.discovery.groups import version_rank
 from apiserver.registry.kind import Conversion, Kind, Scale
@@ -73,8 +73,8 @@ def _version(group: str, version: Fields, definitions: Definitions) -> Version:
 
 
 def _checked(openapi: Fields) -> Fields:
-    """Metadata, apiVersion and kind are checked as those of every object, not by the schema."""
-    properties = {n: s for n, s in (openapi.get("properties") or {}).items() if n not in ("metadata",)}
+    """Metadata is checked as that of every object, not by the schema."""
+    properties = {n: s for n, s in (openapi.get("properties") or {}).items() if n != "metadata"}
     return {**openapi, "properties": properties}
 
 
@@ -144,9 +144,6 @@ def _selectable(version: Fields) -> dict[str, Callable[[Object], str]]:
 def _text_at(path: jsonpath.JSONPath) -> Callable[[Object], str]:
     def text(obj: Object) -> str:
         found = path.find(obj)
-        value = found[0] if found else None
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return "" if value is None else str(value)
+        return text_of(found[0]) if found and found[0] is not None else ""
 
     return text

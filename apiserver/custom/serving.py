@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from apiserver.bootstrap.cluster import AUTOMANAGED, api_service
 from apiserver.bootstrap.status_loop import StatusLoop
 from apiserver.custom.kinds import kind_of
 from apiserver.custom.schemas import ServedSchemas
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _OPTIONS = WriteOptions(manager="kube-apiserver")
 _GROUP_PRIORITY, _VERSION_PRIORITY = 1000, 100
-_AUTOMANAGED = {"kube-aggregator.kubernetes.io/automanaged": "true"}
 _DELETIONS_AT_ONCE = 16
 
 
@@ -182,12 +182,11 @@ class CustomResources(StatusLoop):
         present = {name_of(s): s for s in registry.cached_list()}
         for name, (group, version) in wanted.items():
             if name not in present:
-                await self._attempt(
-                    registry.create(_api_service(group, version), _OPTIONS), "cannot create an APIService"
-                )
-        for name, api_service in present.items():
-            labels = api_service["metadata"].get("labels") or {}
-            if name not in wanted and labels.items() >= _AUTOMANAGED.items():
+                made = api_service(group, version, _GROUP_PRIORITY, _VERSION_PRIORITY, AUTOMANAGED)
+                await self._attempt(registry.create(made, _OPTIONS), "cannot create an APIService")
+        for name, stored in present.items():
+            labels = stored["metadata"].get("labels") or {}
+            if name not in wanted and labels.items() >= AUTOMANAGED.items():
                 await self._attempt(registry.delete(name, options=_OPTIONS), "cannot delete an APIService")
 
 
@@ -209,17 +208,3 @@ def _released(stored: Object, uid: str) -> Object | None:
         return None
     metadata["finalizers"] = finalizers
     return stored
-
-
-def _api_service(group: str, version: str) -> Object:
-    return {
-        "apiVersion": "apiregistration.k8s.io/v1",
-        "kind": "APIService",
-        "metadata": {"name": f"{version}.{group}", "labels": _AUTOMANAGED},
-        "spec": {
-            "group": group,
-            "version": version,
-            "groupPriorityMinimum": _GROUP_PRIORITY,
-            "versionPriority": _VERSION_PRIORITY,
-        },
-    }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.integration.conftest import until as wait_until
 
 POLICY = """
 apiVersion: audit.k8s.io/v1
@@ -25,6 +27,7 @@ rules:
 - level: None
 """
 PATIENCE = 60.0
+until = partial(wait_until, seconds=PATIENCE)
 
 
 @dataclass
@@ -36,13 +39,6 @@ class Audited:
     def events(self, **wanted: Any) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [e for e in found if all(e.get(key) == value for key, value in wanted.items())]
-
-
-def until(check: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := check()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.conftest import Etcd, StartServer
+from tests.integration.conftest import Etcd, StartServer, until
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SCHEMA = {
@@ -21,15 +19,6 @@ SCHEMA = {
         "status": {"type": "object", "properties": {"phase": {"type": "string"}}},
     },
 }
-
-
-def until(check: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
 
 
 def definition(group: str, schema: dict[str, Any] = SCHEMA) -> dict[str, Any]:
