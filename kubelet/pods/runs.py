@@ -1,0 +1,137 @@
+"""Starts, ends and resizes the containers of one pod."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from kubelet.pods import spec as podspec
+from kubelet.pods.actions import Kill, PodActions, Start
+from kubelet.pods.current import CurrentPod
+from kubelet.pods.failure import ContainerFailure
+from kubelet.pods.ground import PodGround
+from kubelet.pods.killer import Deadline
+from kubelet.pods.kit import Kit
+from kubelet.pods.report import PodReport
+from kubelet.pods.resize import Resize, resizes
+from kubelet.runtime.protocol import ContainerRecord, PodRecord, RuntimeFailure, State
+from kubeling.api.meta import Object
+
+_RETRY = timedelta(seconds=10)  # a container that could not be made is tried again then, unless the failure says when
+
+
+class PodRuns:
+    """One pod's. Everything may raise RuntimeFailure."""
+
+    def __init__(self, current: CurrentPod, kit: Kit, report: PodReport, ground: PodGround) -> None:
+        self._current, self._kit, self._report, self._ground = current, kit, report, ground
+
+    async def act(self, actions: PodActions, observed: PodRecord) -> None:
+        """Carries out what was decided, on a sandbox that stands."""
+        if actions.kill_pod:
+            await self.kill_all(observed, self._grace())
+            return
+        for kill in actions.kills:
+            deadline = Deadline(self._kit.clock, self._probe_grace(kill))
+            await self._kill(kill.record, deadline, observed, kill.message)
+            self._current.pace.wake()
+        await self._resize(observed)
+        for step in actions.starts:
+            if not await self._start(step, observed) and step.kind == "init":
+                return
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def _grace(self) -> Deadline:
+        return Deadline(self._kit.clock, podspec.grace_period(self._current.pod))
+
+    def _probe_grace(self, kill: Kill) -> float:
+        """Seconds: the failed probe's own grace, else the pod's."""
+        probe = (kill.container or {}).get(f"{kill.reason}Probe") or {} if kill.reason else {}
+        own = probe.get("terminationGracePeriodSeconds")
+        return float(own) if own is not None else float(podspec.grace_period(self._current.pod))
+
+    async def _kill(self, record: ContainerRecord, deadline: Deadline, observed: PodRecord, message: str = "") -> None:
+        current = self._current
+        await self._kit.killer.kill(current.pod, record, deadline, message=message, pod_ip=current.ip(observed))
+
+    async def kill_all(self, observed: PodRecord, deadline: Deadline) -> None:
+        """Regular containers together, then sidecars, the last one first."""
+        sidecars = [c["name"] for c in podspec.init_containers(self._current.pod) if podspec.is_sidecar(c)]
+        first = [r for r in observed.running if r.name not in sidecars]
+        await asyncio.gather(*(self._kill(r, deadline, observed) for r in first))
+        for name in reversed(sidecars):
+            record = observed.latest(name)
+            if record is not None and record.state is State.RUNNING:
+                await self._kill(record, deadline, observed)
+
+    async def replace_sandbox(self, observed: PodRecord) -> None:
+        """The sandbox has ended under its containers: nothing of it stays."""
+        current = self._current
+        message = "Pod sandbox changed, it will be killed and re-created."
+        self._kit.recorder.event(current.pod, "Normal", "SandboxChanged", message)
+        await self.kill_all(observed, self._grace())
+        for sandbox in observed.sandboxes:
+            await self._kit.runtime.remove_sandbox(sandbox.id)
+
+    # --- resizing ------------------------------------------------------------------------------------------------
+
+    async def _resize(self, observed: PodRecord) -> None:
+        """Gives running containers the resources that the spec asks for now."""
+        current, restarting = self._current, False
+        for resize in resizes(current.allocated, observed, self._kit.node.memory):
+            if resize.restart:
+                message = f"Container {resize.record.name} resize requires restart"
+                await self._kill(resize.record, self._grace(), observed, message)
+                restarting = True
+                current.pace.wake()
+            else:
+                await self._update(resize)
+        if not restarting:
+            current.allocation.applied(current.pod)
+
+    async def _update(self, resize: Resize) -> None:
+        try:
+            await self._kit.runtime.update_resources(resize.record.id, resize.resources)
+        except RuntimeFailure as err:
+            self._current.allocation.failed(self._current.pod, str(err))
+            raise
+
+    # --- starting ------------------------------------------------------------------------------------------------
+
+    async def _start(self, step: Start, observed: PodRecord) -> bool:
+        """Starts one container; True when it runs. What keeps it from running goes into its status."""
+        current, kit = self._current, self._kit
+        if step.after is not None and step.after.state is State.EXITED:
+            event = step.after.finished_at or step.after.created_at
+            kit.backoff.next(current.backoff_key(step.container), event, kit.clock.now())
+        try:
+            await kit.starter.start(current.allocated, step, observed, self._ground.volumes)
+        except ContainerFailure as err:
+            self._report.failed(step.container["name"], err)
+            await self._after_failure(step.container, err)
+            return False
+        self._report.started(step.container["name"])
+        await self._drop_old_runs(step.container["name"])
+        current.pace.wake()
+        return True
+
+    async def _after_failure(self, container: Object, err: ContainerFailure) -> None:
+        name, pace = container["name"], self._current.pace
+        if err.reason == "PostStartHookError":
+            observed = await self._current.observe()
+            record = observed.latest(name)
+            if record is not None:
+                await self._kill(record, self._grace(), observed, "FailedPostStartHook")
+        if err.reason in ("RunContainerError", "PostStartHookError"):
+            await self._drop_old_runs(name)
+            pace.wake()
+            return
+        pace.at(err.retry_at or self._kit.clock.now() + _RETRY)
+
+    async def _drop_old_runs(self, name: str) -> None:
+        """Keeps the last run before this one, for ``logs --previous`` and the last state."""
+        observed = await self._current.observe()
+        runs = [c for c in observed.containers if c.name == name]
+        for record in runs[2:]:
+            await self._kit.runtime.remove_container(record.id)
