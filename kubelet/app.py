@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import ssl
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kubelet.configuration import configuration_of
-from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
-from kubelet.images.gc import GcPolicy, ImageCollector
-from kubelet.images.manager import ImageManager
-from kubelet.images.records import PullRecords
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
-from kubelet.node.certificates import CertificateFile, CertificateManager
-from kubelet.node.eviction import EvictionManager
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
-from kubelet.node.logind import Logind, logind_present
+from kubelet.node.logind import follow_shutdown
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
-from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
-from kubelet.node.signals import parse_thresholds
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
+from kubelet.parts import (
+    make_collector,
+    make_evictions,
+    make_images,
+    make_node_facts,
+    make_runtime,
+    make_shutdown,
+    make_starter,
+    node_reference,
+)
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
 from kubelet.pods.manager import PodManager
@@ -38,23 +37,16 @@ from kubelet.pods.recorder import LogRecorder, Recorder
 from kubelet.pods.reporter import StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
-from kubelet.pods.starter import ClusterDns, ContainerStarter
 from kubelet.pods.static import StaticPods
 from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
-from kubelet.runtime.docker import DockerRuntime
-from kubelet.runtime.docker_config import log_config
-from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
-from kubelet.runtime.simulated import SimulatedRuntime
 from kubelet.server.app import KubeletApi
-from kubelet.server.auth import Gate
 from kubelet.server.http import HttpServer
-from kubelet.server.tls import self_signed, server_context
+from kubelet.serving import Serving
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens, TokenManager
-from kubeling.api import quantity
 from kubeling.api.meta import Object, name_of, namespace_of, uid_of
 from kubeling.api.resources import SERVICES
 from kubeling.client.clock import Clock, SystemClock
@@ -65,25 +57,6 @@ from kubeling.client.rest import Client
 
 log = logging.getLogger(__name__)
 _TOKEN_CHECK_SECONDS = 60.0
-
-
-def make_runtime(options: Options, node_name: str, clock: Clock) -> Runtime:
-    """The runtime that the options ask for, not started. Raises StartError."""
-    if options.runtime == "simulated":
-        return SimulatedRuntime(clock)
-    name = options.pod_network or f"kubeling-{options.cluster_name}"
-    network = PodNetwork(name, options.cluster_name, options.pod_cidr)
-    try:
-        log_size = int(quantity.parse(options.container_log_max_size).value)
-    except quantity.QuantityError as err:
-        raise StartError(f"--container-log-max-size: {err}") from err
-    return DockerRuntime(
-        cluster=options.cluster_name,
-        node=node_name,
-        network=network,
-        address=options.node_ip,
-        log_config=log_config(log_size, options.container_log_max_files),
-    )
 
 
 class RestartWanted(Exception):
@@ -125,49 +98,20 @@ class Kubelet:
             self.pods_folder, objects=self.objects, tokens=self.tokens, runtime=runtime, memory=in_memory
         )
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
-        self.images = ImageManager(
-            runtime,
-            self.clock,
-            serial=options.serialize_image_pulls,
-            parallel=options.max_parallel_image_pulls,
-            records=PullRecords(
-                self.root / "image_manager" if in_memory else None,
-                self.clock,
-                options.image_pull_credentials_verification_policy,
-                options.preloaded_images_verification_allowlist,
-            ),
-        )
+        self.images = make_images(options, runtime, self.clock)
         self.http = probe_client()
-        self._serving_context: ssl.SSLContext | None = None
+        self.serving = Serving(options, self.settings, client, self.clock)
         self._build_pods(options)
-        self._build_upkeep()
-        self._build_shutdown()
+        self._build_upkeep(options)
 
     def _build_pods(self, options: Options) -> None:
         clock, runtime = self.clock, self.runtime
-        node = NodeFacts(
-            name=self.settings.name,
-            ip=self.settings.ip,
-            cluster_domain=options.cluster_domain,
-            memory=self.machine.memory,
-            seccomp_profiles=Path(options.seccomp_profile_root or self.root / "seccomp"),
-            pids_limit=max(0, options.pod_max_pids),
-            seccomp_default=options.seccomp_default,
-        )
+        node = make_node_facts(options, self.settings, self.machine)
         services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
         hooks = HookRunner(runtime, clock, self.http)
-        starter = ContainerStarter(
-            runtime=runtime,
-            images=self.images,
-            objects=self.objects,
-            services=services,
-            recorder=self.recorder,
-            hooks=hooks,
-            node=node,
-            dns=ClusterDns(tuple(options.cluster_dns), options.cluster_domain, Path(options.resolv_conf)),
-            pods_folder=self.pods_folder,
+        starter = make_starter(
+            options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
         )
-        starter.allocatable = self.allocatable
         exits = Exits()
         self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
@@ -194,62 +138,37 @@ class Kubelet:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
         self.mirrors = MirrorPods(self.client, self.static, clock) if self.client and self.static else None
-        self.registrar = (
-            NodeRegistrar(
-                self.client,
-                runtime,
-                self.settings,
-                self.machine,
-                clock,
-                self.recorder,
-                pressure=lambda: self.pressure,
-                problem=lambda: self.shutdown.problem or self.pods.runtime_error,
-                period=options.node_status_update_frequency,
-            )
-            if self.client
-            else None
+        self.registrar = self._make_registrar(options, self.client) if self.client else None
+
+    def _make_registrar(self, options: Options, client: Client) -> NodeRegistrar:
+        return NodeRegistrar(
+            client,
+            self.runtime,
+            self.settings,
+            self.machine,
+            self.clock,
+            self.recorder,
+            pressure=lambda: self.pressure,
+            problem=lambda: self.shutdown.problem or self.pods.runtime_error,
+            period=options.node_status_update_frequency,
         )
 
-    def _build_upkeep(self) -> None:
-        """Eviction and image garbage collection. Raises StartError."""
-        options, node = self.options, {"kind": "Node", "name": self.settings.name, "uid": self.settings.name}
-        policy = GcPolicy(
-            options.image_gc_high_threshold,
-            options.image_gc_low_threshold,
-            timedelta(seconds=options.minimum_image_ttl_duration),
-        )
-        self.collector = ImageCollector(
-            self.runtime,
-            self.recorder,
-            self.clock,
-            policy,
-            used=self.images.used,
-            records=self.images.records,
-            node=node,
-            folder=str(self.root),
-        )
-        try:
-            thresholds = parse_thresholds(
-                options.eviction_hard,
-                options.eviction_soft,
-                options.eviction_soft_grace_period,
-                options.eviction_minimum_reclaim,
-            )
-        except ValueError as err:
-            raise StartError(f"eviction thresholds: {err}") from err
-        self.evictions = EvictionManager(
+    def _build_upkeep(self, options: Options) -> None:
+        """Image garbage collection, eviction and node shutdown. Raises StartError."""
+        node, runtime, recorder, clock = node_reference(self.settings.name), self.runtime, self.recorder, self.clock
+        self.collector = make_collector(options, runtime, recorder, clock, self.images, node)
+        self.evictions = make_evictions(
+            options,
             self.pods,
-            self.runtime,
-            self.recorder,
-            self.clock,
-            thresholds,
+            runtime,
+            recorder,
+            clock,
             self.pods_folder,
-            node=node,
-            pressure_seconds=options.eviction_pressure_transition_period,
-            soft_grace_seconds=options.eviction_max_pod_grace_period,
+            node,
             changed=self._set_pressure,
-            free_disk=self.collector.collect,
+            collector=self.collector,
         )
+        self.shutdown = make_shutdown(options, self.pods, recorder, clock, node, self._report_node)
 
     def _set_pressure(self, pressure: Pressure) -> None:
         changed, self.pressure = pressure != self.pressure, pressure
@@ -259,49 +178,6 @@ class Kubelet:
     def _report_node(self) -> None:
         if self.registrar is not None:
             self.registrar.hurry()
-
-    def _build_shutdown(self) -> None:
-        """Raises StartError."""
-        options, node = self.options, {"kind": "Node", "name": self.settings.name, "uid": self.settings.name}
-        try:
-            by_priority = parse_periods(options.shutdown_grace_period_by_pod_priority)
-        except ValueError as err:
-            raise StartError(str(err)) from err
-        periods = grace_periods(options.shutdown_grace_period, options.shutdown_grace_period_critical_pods, by_priority)
-        self.shutdown = ShutdownManager(
-            self.pods, self.recorder, self.clock, periods, node=node, changed=self._report_node
-        )
-
-    def _build_server(self) -> HttpServer:
-        """Raises StartError."""
-        options = self.options
-        gate = Gate(
-            self.client,
-            self.settings.name,
-            self.clock,
-            anonymous=options.anonymous_auth,
-            tokens=options.authentication_token_webhook,
-            always_allow=options.authorization_mode == "AlwaysAllow",
-        )
-        api = KubeletApi(
-            self.pods,
-            self.runtime,
-            gate,
-            self.clock,
-            node_name=self.settings.name,
-            configuration=configuration_of(options, self.configuration),
-            pods_folder=self.pods_folder,
-            version=options.kubernetes_version,
-        )
-        try:
-            certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
-            if not options.tls_cert_file or not options.tls_private_key_file:
-                folder = Path(options.cert_dir or self.root / "pki")
-                certificate, key = self_signed(folder, self.settings.name, self.settings.ip)
-            self._serving_context = context = server_context(certificate, key, options.client_ca_file)
-        except (OSError, ValueError) as err:
-            raise StartError(f"cannot use the server's certificate: {err}") from err
-        return HttpServer(api.handle, context)
 
     # --- glue ----------------------------------------------------------------------------------------------------
 
@@ -368,24 +244,17 @@ class Kubelet:
     async def _serve(self) -> HttpServer | None:
         if not self.options.port:
             return None
-        server = await asyncio.to_thread(self._build_server)
-        try:
-            await server.start(self.options.address, self.options.port)
-        except OSError as err:
-            raise StartError(f"cannot listen on {self.options.address}:{self.options.port}: {err.strerror}") from err
-        return server
-
-    async def _follow_shutdown(self) -> None:
-        """SIGPWR, or logind where there is one, says that the machine is going down."""
-        loop, asked = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_signal_handler(signal.SIGPWR, asked.set)
-        async with asyncio.TaskGroup() as group:
-            if self.shutdown.enabled and logind_present():
-                group.create_task(Logind(self.shutdown, self.clock).run(), name="logind")
-            while True:
-                await asked.wait()
-                asked.clear()
-                await self.shutdown.begin()
+        api = KubeletApi(
+            self.pods,
+            self.runtime,
+            self.serving.gate(),
+            self.clock,
+            node_name=self.settings.name,
+            configuration=configuration_of(self.options, self.configuration),
+            pods_folder=self.pods_folder,
+            version=self.options.kubernetes_version,
+        )
+        return await self.serving.start(api.handle)
 
     def _start_tasks(self, group: asyncio.TaskGroup) -> None:
         group.create_task(self.pods.follow_runtime(), name="runtime events")
@@ -394,7 +263,7 @@ class Kubelet:
         if self.client is not None:
             group.create_task(self._run_with_api(group), name="api")
         group.create_task(self.pods.relist(), name="relist")
-        group.create_task(self._follow_shutdown(), name="node shutdown")
+        group.create_task(follow_shutdown(self.shutdown, self.clock), name="node shutdown")
         if self.options.runtime == "docker":
             group.create_task(self.evictions.run(), name="eviction")
             group.create_task(self.collector.run(), name="image collector")
@@ -412,28 +281,8 @@ class Kubelet:
         if self.mirrors is not None:
             group.create_task(self.mirrors.run(self.api_pods), name="mirror pods")
         group.create_task(self._refresh_tokens(), name="tokens")
-        for manager in self._certificates():
+        for manager in self.serving.certificates(self._restart):
             group.create_task(manager.run(), name="certificate")
-
-    def _certificates(self) -> Iterator[CertificateManager]:
-        """Those that the API server signs for us: the client's after a bootstrap, the server's where it is asked for."""
-        if self.client is None:
-            return
-        folder, name = Path(self.options.cert_dir or self.root / "pki"), self.settings.name
-        own = CertificateFile(folder, "kubelet-client")
-        if self.options.rotate_certificates and self.options.bootstrap_kubeconfig and own.current.exists():
-            yield CertificateManager(self.client, self.clock, own, node_name=name, changed=self._restart)
-        if self.options.rotate_server_certificates and self._serving_context is not None:
-            file = CertificateFile(folder, "kubelet-server")
-
-            async def serve_it() -> None:
-                assert self._serving_context is not None  # made before any certificate is asked for
-                self._serving_context.load_cert_chain(file.current)
-
-            names = (name, self.settings.ip)
-            yield CertificateManager(
-                self.client, self.clock, file, node_name=name, serving_names=names, changed=serve_it
-            )
 
     async def _restart(self) -> None:
         """A new client certificate holds for new connections only: begin anew, which touches no container."""

@@ -13,7 +13,8 @@ from kubelet.containers.files import container_hostname
 from kubelet.containers.resources import container_resources
 from kubelet.containers.security import container_security
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerSpec, Device, ImageRecord, Mount, PodRecord, PortMapping, SandboxSpec
+from kubelet.runtime.records import ImageRecord, PodRecord
+from kubelet.runtime.specs import ContainerSpec, Device, Mount, PortMapping, SandboxSpec
 from kubeling.api.meta import Object
 
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}

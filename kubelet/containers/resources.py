@@ -7,7 +7,7 @@ from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.qos import BEST_EFFORT, GUARANTEED, qos_class
-from kubelet.runtime.protocol import Resources
+from kubelet.runtime.specs import Resources
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from kubelet.containers.failure import ConfigError
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ImageRecord, Security
+from kubelet.runtime.records import ImageRecord
+from kubelet.runtime.specs import Security
 from kubeling.api.meta import Object, annotations_of
 
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"

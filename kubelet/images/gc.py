@@ -15,7 +15,8 @@ from datetime import timedelta
 from kubelet.images.records import PullRecords
 from kubelet.pods.recorder import Recorder
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
-from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure
+from kubelet.runtime.protocol import Runtime, RuntimeFailure
+from kubelet.runtime.records import ImageRecord
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 

@@ -13,7 +13,8 @@ from kubelet.images.records import PullRecords
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.spec import ref_of
-from kubelet.runtime.protocol import ImageRecord, Runtime, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ImageRecord
 from kubeling.api.images import parse_image
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -106,3 +107,16 @@ async def _end(process: asyncio.subprocess.Process | None) -> None:
     if process.returncode is None:
         process.terminate()
     await process.wait()
+
+
+async def follow_shutdown(shutdown: ShutdownManager, clock: Clock) -> None:
+    """For ever: SIGPWR, or logind where there is one, says that the machine is going down."""
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGPWR, asked.set)
+    async with asyncio.TaskGroup() as group:
+        if shutdown.enabled and logind_present():
+            group.create_task(Logind(shutdown, clock).run(), name="logind")
+        while True:
+            await asked.wait()
+            asked.clear()
+            await shutdown.begin()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.node.machine import Machine
-from kubelet.runtime.protocol import ImageRecord
+from kubelet.runtime.records import ImageRecord
 from kubeling.api import quantity
 from kubeling.api.meta import Object, rfc3339
 

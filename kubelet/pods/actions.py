@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, SandboxRecord, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, SandboxRecord, State
 from kubeling.api.meta import Object
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import PodRecord
+from kubelet.runtime.records import PodRecord
 from kubeling.api.meta import Object, rfc3339
 
 OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, State
+from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubeling.api.meta import Object, rfc3339
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from kubelet.pods.allocation import Allocation
 from kubelet.pods.ending import PodEnd
 from kubelet.pods.kit import Kit
 from kubelet.pods.pace import Pace
-from kubelet.runtime.protocol import PodRecord
+from kubelet.runtime.records import PodRecord
 from kubeling.api.meta import Object, rfc3339
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from kubelet.containers.hooks import HookFailed, HookRunner
 from kubelet.pods import spec as podspec
 from kubelet.pods.recorder import Recorder, field_path
-from kubelet.runtime.protocol import ContainerRecord, NotFound, PodRef, Runtime, RuntimeFailure, State
+from kubelet.runtime.protocol import NotFound, Runtime, RuntimeFailure
+from kubelet.runtime.records import ContainerRecord, State
+from kubelet.runtime.specs import PodRef
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from kubelet.pods import spec as podspec
 from kubelet.pods.kit import Kit
 from kubelet.pods.worker import PodWorker
-from kubelet.runtime.protocol import PodRecord, RuntimeFailure
+from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.records import PodRecord
 from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
 
 log = logging.getLogger(__name__)

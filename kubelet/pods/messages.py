@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.starter import termination_file
-from kubelet.runtime.protocol import ContainerRecord, LogRequest, PodRecord, Runtime, RuntimeFailure, State
+from kubelet.runtime.protocol import LogRequest, Runtime, RuntimeFailure
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubeling.api.meta import Object
 
 _FILE_LIMIT, _LOG_LIMIT, _LOG_LINES = 4096, 2048, 80

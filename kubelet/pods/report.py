@@ -12,7 +12,7 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.kit import Kit
 from kubelet.pods.messages import TerminationMessages
 from kubelet.pods.status import Facts, Waiting, is_terminal, pod_status
-from kubelet.runtime.protocol import ImageRecord, PodRecord
+from kubelet.runtime.records import ImageRecord, PodRecord
 from kubeling.api.meta import Object
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from kubelet.containers.resources import container_resources
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, Resources, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
+from kubelet.runtime.specs import Resources
 from kubeling.api.meta import Object
 
 

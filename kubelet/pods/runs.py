@@ -14,7 +14,8 @@ from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
 from kubelet.pods.report import PodReport
 from kubelet.pods.resize import Resize, resizes
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, RuntimeFailure, State
+from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubeling.api.meta import Object
 
 _RETRY = timedelta(seconds=10)  # a container that could not be made is tried again then, unless the failure says when

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kubelet.runtime.protocol import PodRef
+from kubelet.runtime.specs import PodRef
 from kubeling.api.meta import Object, annotations_of, name_of, namespace_of, uid_of
 
 RESTART_ALL = "RestartAllContainers"

@@ -21,15 +21,9 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.recorder import Recorder, container_events
 from kubelet.pods.runtimeclass import require_engine_abilities, require_runtime_handler
 from kubelet.pods.services import Services
-from kubelet.runtime.protocol import (
-    ImageRecord,
-    Mount,
-    PodRecord,
-    Runtime,
-    RuntimeFailure,
-    RuntimeUnavailable,
-    SandboxRecord,
-)
+from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
+from kubelet.runtime.specs import Mount
 from kubelet.volumes.base import Objects
 from kubelet.volumes.subpath import prepare_sub_path
 from kubeling.api.meta import Object

@@ -12,7 +12,7 @@ from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import Verdict
 from kubelet.pods.container_status import container_status
 from kubelet.pods.qos import qos_class
-from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, State
+from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubeling.api.meta import Object, rfc3339
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"

@@ -17,7 +17,8 @@ from kubelet.pods.pace import RESYNC
 from kubelet.pods.report import PodReport
 from kubelet.pods.runs import PodRuns
 from kubelet.pods.status import is_terminal
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.protocol import RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ContainerRecord, PodRecord
 from kubelet.volumes.manager import FailedVolume
 from kubeling.api.meta import Object, is_deleting, parse_time
 

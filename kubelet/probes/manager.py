@@ -16,7 +16,7 @@ from kubelet.probes.metrics import PROBE_RESULTS
 from kubelet.probes.outcome import Outcome, Verdict
 from kubelet.probes.prober import Prober
 from kubelet.probes.tally import Tally
-from kubelet.runtime.protocol import ContainerRecord, PodRecord
+from kubelet.runtime.records import ContainerRecord, PodRecord
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 

@@ -1,13 +1,10 @@
-"""The Docker engine through aiodocker: the one module that knows that library."""
+"""The Docker engine as runtime: the life of sandboxes and containers. Only ``docker*`` modules know aiodocker."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import aiodocker
@@ -16,40 +13,19 @@ from aiodocker.containers import DockerContainer
 
 from kubelet.runtime import docker_config as config
 from kubelet.runtime import pause
+from kubelet.runtime.docker_access import DockerAccess
 from kubelet.runtime.docker_address import take_address
-from kubelet.runtime.docker_images import DockerImages, call, failure_of
+from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
-from kubelet.runtime.docker_streams import DockerExec, DockerStream, demultiplexed
-from kubelet.runtime.docker_usage import usage_from
-from kubelet.runtime.logfiles import LogReader, readable_log
-from kubelet.runtime.netns import connect_in_namespace
-from kubelet.runtime.protocol import (
-    ContainerRecord,
-    ContainerSpec,
-    ContainerUsage,
-    ExecSession,
-    ImageRecord,
-    IOStream,
-    LogRequest,
-    NotFound,
-    PodRecord,
-    PodRef,
-    Resources,
-    RuntimeEvent,
-    RuntimeFailure,
-    RuntimeUnavailable,
-    SandboxRecord,
-    SandboxSpec,
-    State,
-)
-from kubelet.volumes.usage import folder_size
+from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ImageRecord, SandboxRecord
+from kubelet.runtime.specs import ContainerSpec, Resources, SandboxSpec
 
 log = logging.getLogger(__name__)
-_EVENTS = ["start", "die", "oom", "destroy"]
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
-class DockerRuntime(DockerImages):
+class DockerRuntime(DockerAccess):
     """Runs one node's containers. Others on the same engine, told apart by labels, are never touched."""
 
     name = "docker"
@@ -57,12 +33,9 @@ class DockerRuntime(DockerImages):
     def __init__(
         self, *, cluster: str, node: str, network: PodNetwork, address: str = "", log_config: config.Json | None = None
     ) -> None:
-        super().__init__(cluster)
-        self._node, self._network, self._address = node, network, address
+        super().__init__(cluster, node)
+        self._network, self._address = network, address
         self._log_config = log_config or config.log_config()
-        self._known: dict[str, ContainerRecord | SandboxRecord] = {}
-        self._of_pod: dict[str, set[str]] = {}
-        self._changed: dict[str, int] = {}
         self._negative_score: asyncio.Task[bool]
 
     async def start(self) -> None:
@@ -106,95 +79,6 @@ class DockerRuntime(DockerImages):
             "cpus": info["NCPU"],
             "cgroup_version": info.get("CgroupVersion", "1"),
         }
-
-    # --- what there is -------------------------------------------------------------------------------------------
-
-    @property
-    def _filters(self) -> list[str]:
-        return [f"{config.CLUSTER}={self._cluster}", f"{config.NODE}={self._node}"]
-
-    async def events(self) -> AsyncIterator[RuntimeEvent]:
-        filters = json.dumps({"type": ["container"], "label": self._filters, "event": _EVENTS})
-        subscriber = self._engine.events.subscribe(create_task=False)  # type: ignore[no-untyped-call]  # untyped in aiodocker
-        task = asyncio.create_task(self._engine.events.run(filters=filters))
-        try:
-            while (event := await subscriber.get()) is not None:
-                attributes = event["Actor"]["Attributes"]
-                container_id, action, uid = event["Actor"]["ID"], event["Action"], attributes.get(config.POD_UID, "")
-                if action == "destroy":
-                    self._forget(container_id)
-                else:
-                    self._touch(uid, container_id)
-                yield RuntimeEvent(uid, action, container_id)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, OSError, aiodocker.DockerError):
-                await task
-
-    def _touch(self, uid: str, container_id: str) -> None:
-        """What is known of the container is out of date."""
-        self._changed[container_id] = self._changed.get(container_id, 0) + 1
-        self._known.pop(container_id, None)
-        self._of_pod.setdefault(uid, set()).add(container_id)
-
-    def _forget(self, container_id: str) -> None:
-        self._known.pop(container_id, None)
-        self._changed.pop(container_id, None)
-        for uid in [u for u, ids in self._of_pod.items() if container_id in ids]:
-            self._of_pod[uid].discard(container_id)
-            if not self._of_pod[uid]:
-                del self._of_pod[uid]
-
-    async def _inspect(self, container_id: str) -> ContainerRecord | SandboxRecord | None:
-        """The record; from memory while nothing was reported about it. None when it is gone."""
-        found = self._known.get(container_id)
-        if found is not None:
-            return found
-        seen = self._changed.get(container_id, 0)
-        try:
-            answer = await call(self._engine.containers.container(container_id).show())
-        except NotFound:
-            self._forget(container_id)
-            return None
-        is_sandbox = answer["Config"]["Labels"].get(config.CONTAINER_NAME) == config.POD_CONTAINER
-        record = config.sandbox_record(answer) if is_sandbox else config.container_record(answer)
-        if self._changed.get(container_id, 0) == seen:
-            self._known[container_id] = record
-        return record
-
-    async def pods(self) -> dict[str, PodRecord]:
-        filters = json.dumps({"label": self._filters})
-        listed = await call(self._engine.containers.list(all=True, filters=filters))
-        refs: dict[str, PodRef] = {}
-        of_pod: dict[str, set[str]] = {}
-        for summary in listed:
-            ref = config.pod_of(summary["Labels"])
-            refs[ref.uid] = ref
-            of_pod.setdefault(ref.uid, set()).add(summary.id)
-            known = self._known.get(summary.id)
-            running = summary["State"] == "running"
-            if known is not None and running != self._is_running(known):
-                self._touch(ref.uid, summary.id)
-        present = set().union(*of_pod.values()) if of_pod else set()
-        for gone in [i for i in self._known if i not in present]:
-            self._forget(gone)
-        self._of_pod = of_pod
-        return {uid: await self.pod(ref) for uid, ref in refs.items()}
-
-    @staticmethod
-    def _is_running(record: ContainerRecord | SandboxRecord) -> bool:
-        return record.running if isinstance(record, SandboxRecord) else record.state == "running"
-
-    async def pod(self, ref: PodRef) -> PodRecord:
-        ids = sorted(self._of_pod.get(ref.uid, ()))
-        records = [r for r in await asyncio.gather(*map(self._inspect, ids)) if r is not None]
-        sandboxes = [r for r in records if isinstance(r, SandboxRecord)]
-        containers = [r for r in records if isinstance(r, ContainerRecord)]
-        return PodRecord(
-            ref,
-            tuple(sorted(sandboxes, key=lambda r: (r.attempt, r.created_at), reverse=True)),
-            tuple(sorted(containers, key=lambda r: (r.attempt, r.created_at), reverse=True)),
-        )
 
     # --- life of containers --------------------------------------------------------------------------------------
 
@@ -316,89 +200,3 @@ class DockerRuntime(DockerImages):
             await call(self._engine._query_json(f"containers/{container_id}/update", "POST", data=body))
         finally:
             self._known.pop(container_id, None)
-
-    # --- streams -------------------------------------------------------------------------------------------------
-
-    async def exec(
-        self, container_id: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False, stderr: bool = True
-    ) -> ExecSession:
-        container = self._engine.containers.container(container_id)
-        session = await call(container.exec(list(command), stdin=stdin, stdout=True, stderr=stderr, tty=tty))
-        stream = DockerStream(session.start(detach=False))
-        await call(stream.open())
-        return DockerExec(session, stream)
-
-    async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> IOStream:
-        container = self._engine.containers.container(container_id)
-        settings = (await call(container.show()))["Config"]
-        # a container made for one attached client: what it said before the client came belongs to that client too
-        stream = DockerStream(
-            container.attach(stdin=stdin, stdout=stdout, stderr=stderr, logs=bool(settings.get("StdinOnce"))),
-            container.wait,
-        )
-        await call(stream.open())
-        return stream
-
-    async def resize(self, container_id: str, width: int, height: int) -> None:
-        await call(self._engine.containers.container(container_id).resize(h=height, w=width))
-
-    async def logs(self, container_id: str, request: LogRequest) -> AsyncGenerator[bytes]:
-        record = await self._inspect(container_id)
-        if not isinstance(record, ContainerRecord):
-            raise NotFound(f"No such container: {container_id}")
-
-        async def ended() -> bool:
-            now = await self._inspect(container_id)
-            return not isinstance(now, ContainerRecord) or now.state is State.EXITED
-
-        path = await asyncio.to_thread(readable_log, record.log_path)
-        pieces = LogReader(path, request, ended).pieces() if path else self._logs_of_engine(record, request)
-        async with contextlib.aclosing(pieces):
-            async for piece in pieces:
-                yield piece
-
-    async def _logs_of_engine(self, record: ContainerRecord, request: LogRequest) -> AsyncGenerator[bytes]:
-        """For an engine on another machine, whose files are not here. What it rotates while it is followed may be lost."""
-        params: dict[str, str | int] = {
-            "stdout": int(request.stdout),
-            "stderr": int(request.stderr),
-            "follow": int(request.follow),
-            "timestamps": int(request.timestamps),
-            "since": f"{request.since:.9f}" if request.since else "0",
-            "tail": "all" if request.tail < 0 else str(request.tail),
-        }
-        try:
-            async with self._engine._query(
-                f"containers/{record.id}/logs", "GET", params=params, timeout=aiohttp.ClientTimeout()
-            ) as response:
-                async for piece in demultiplexed(response.content.iter_any(), raw=record.tty):
-                    yield piece
-        except aiodocker.DockerError as err:
-            raise failure_of(err) from err
-        except (aiohttp.ClientError, OSError) as err:
-            raise RuntimeUnavailable(str(err)) from err
-
-    async def usage(self, container_id: str) -> ContainerUsage | None:
-        try:
-            stats = await call(
-                self._engine._query_json(f"containers/{container_id}/stats", params={"stream": "0", "one-shot": "1"})
-            )
-        except NotFound:
-            return None
-        return usage_from(stats)
-
-    async def disk_usage(self, container_id: str) -> int:
-        try:
-            found = await call(self._engine._query_json(f"containers/{container_id}/json", params={"size": "1"}))
-        except NotFound:
-            return 0
-        logs = Path(found["LogPath"]) if found.get("LogPath") else None
-        return int(found.get("SizeRw") or 0) + (await asyncio.to_thread(folder_size, logs.parent) if logs else 0)
-
-    async def dial(self, sandbox: SandboxRecord, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if sandbox.host_network:
-            return await asyncio.open_connection("127.0.0.1", port)
-        try:
-            return await connect_in_namespace(sandbox.pid, port)
-        except (PermissionError, FileNotFoundError):  # not root, or the engine's processes are not visible from here
-            return await asyncio.open_connection(sandbox.ip, port)

@@ -7,18 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
-from kubelet.runtime.protocol import (
-    ContainerRecord,
-    ContainerSpec,
-    ImageRecord,
-    Mount,
-    PodRef,
-    Resources,
-    SandboxRecord,
-    SandboxSpec,
-    Security,
-    State,
-)
+from kubelet.runtime.records import ContainerRecord, ImageRecord, SandboxRecord, State
+from kubelet.runtime.specs import ContainerSpec, Mount, PodRef, Resources, SandboxSpec, Security
 from kubeling.api.meta import parse_time
 
 Json = dict[str, Any]

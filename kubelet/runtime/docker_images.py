@@ -13,7 +13,8 @@ import aiodocker
 import aiohttp
 
 from kubelet.runtime import docker_config as config
-from kubelet.runtime.protocol import ImageRecord, NotFound, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.records import ImageRecord
 
 T = TypeVar("T")
 _IMAGE_TTL = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelet.runtime.protocol import ContainerUsage, InterfaceUsage
+from kubelet.runtime.records import ContainerUsage, InterfaceUsage
 from kubeling.api.meta import parse_time
 
 # named alike by the engine and by InterfaceUsage

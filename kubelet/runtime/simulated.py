@@ -13,24 +13,17 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from kubelet.runtime.protocol import (
+from kubelet.runtime.protocol import ExecSession, IOStream, LogRequest, NotFound, RuntimeFailure
+from kubelet.runtime.records import (
     ContainerRecord,
-    ContainerSpec,
     ContainerUsage,
-    ExecSession,
     ImageRecord,
-    IOStream,
-    LogRequest,
-    NotFound,
     PodRecord,
-    PodRef,
-    Resources,
     RuntimeEvent,
-    RuntimeFailure,
     SandboxRecord,
-    SandboxSpec,
     State,
 )
+from kubelet.runtime.specs import ContainerSpec, PodRef, Resources, SandboxSpec
 from kubeling.client.clock import Clock
 
 _SIZE = 1_000_000

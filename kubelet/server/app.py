@@ -16,7 +16,8 @@ from kubelet.pods import spec as podspec
 from kubelet.pods.manager import PodManager
 from kubelet.probes.metrics import REGISTRY as PROBE_REGISTRY
 from kubelet.runtime.execute import execute
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, Runtime, State
+from kubelet.runtime.protocol import Runtime
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubelet.server.auth import Gate
 from kubelet.server.cadvisor import cadvisor_metrics
 from kubelet.server.http import Request, Response, Upgrade, error_response, json_response

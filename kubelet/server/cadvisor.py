@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from kubelet.pods import spec as podspec
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
-from kubelet.runtime.protocol import ContainerUsage, InterfaceUsage, Resources
+from kubelet.runtime.records import ContainerUsage, InterfaceUsage
+from kubelet.runtime.specs import Resources
 from kubelet.server.metrics import line
 from kubelet.server.stats import Sample, by_pod
 

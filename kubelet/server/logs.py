@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerRecord, LogRequest, NotFound, PodRecord, Runtime, State
+from kubelet.runtime.protocol import LogRequest, NotFound, Runtime
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubelet.server.http import Request, Response, error_response
 from kubeling.api.meta import Object, name_of, parse_time
 

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from kubelet.runtime.protocol import InterfaceUsage
+from kubelet.runtime.records import InterfaceUsage
 from kubelet.volumes.usage import folder_size
 from kubeling.api.meta import Object
 

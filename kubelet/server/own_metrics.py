@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kubelet.pods.spec import is_static
-from kubelet.runtime.protocol import PodRecord, State
+from kubelet.runtime.records import PodRecord, State
 from kubeling.api.meta import Object
 
 _HTTP = ("method", "path", "server_type", "long_running")

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import ContainerRecord, ContainerUsage, PodRecord, Runtime, RuntimeFailure
+from kubelet.runtime.protocol import Runtime, RuntimeFailure
+from kubelet.runtime.records import ContainerRecord, ContainerUsage, PodRecord
 from kubeling.api.meta import Object
 
 _AGE = 5.0

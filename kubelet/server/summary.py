@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kubelet.node.machine import memory_info
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import InterfaceUsage, Runtime
+from kubelet.runtime.protocol import Runtime
+from kubelet.runtime.records import InterfaceUsage
 from kubelet.server import machine_stats
 from kubelet.server.stats import Sample, Usage, by_pod, node_cpu_nanos
 from kubeling.api.meta import Object, rfc3339

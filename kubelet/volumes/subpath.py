@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from kubelet.containers.failure import ConfigError
-from kubelet.runtime.protocol import Mount
+from kubelet.runtime.specs import Mount
 
 
 def prepare_sub_path(mount: Mount, sub_path: str) -> Mount:

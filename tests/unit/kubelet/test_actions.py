@@ -10,7 +10,8 @@ import pytest
 
 from kubelet.pods.actions import Verdicts, pod_actions
 from kubelet.pods.spec import spec_hash
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, SandboxRecord, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, SandboxRecord, State
+from kubelet.runtime.specs import PodRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REF = PodRef("default", "p", "u1")

@@ -18,7 +18,8 @@ from kubelet.containers.resources import container_resources, cpu_quota, cpu_sha
 from kubelet.containers.security import container_security
 from kubelet.pods.qos import qos_class
 from kubelet.runtime.docker_config import container_config, log_config, sandbox_config
-from kubelet.runtime.protocol import ImageRecord, Mount, PodRecord, PodRef, SandboxRecord
+from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
+from kubelet.runtime.specs import Mount, PodRef
 
 IMAGE = ImageRecord("sha256:1", ("img",), (), 1)
 NODE = NodeFacts("n1", "192.0.2.1", "cluster.local", 16 << 30, Path("/nowhere"))

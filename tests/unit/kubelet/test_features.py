@@ -14,7 +14,9 @@ from kubelet.containers.security import container_security
 from kubelet.node.features import NodeFeatures, admit_features
 from kubelet.pods.runtimeclass import require_engine_abilities
 from kubelet.runtime.docker_config import security_config
-from kubelet.runtime.protocol import Device, ImageRecord, RuntimeFailure
+from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.records import ImageRecord
+from kubelet.runtime.specs import Device
 from tests.unit.kubelet.test_volumes import manager
 from tests.unit.kubelet.test_volumes import pod as volume_pod
 

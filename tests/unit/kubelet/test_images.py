@@ -13,7 +13,8 @@ from kubelet.images.credentials import credentials_for
 from kubelet.images.manager import ImageManager, go_duration
 from kubelet.images.records import PullRecords
 from kubelet.pods.failure import ContainerFailure
-from kubelet.runtime.protocol import ImageRecord, RuntimeFailure
+from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.records import ImageRecord
 from kubeling.client.clock import FakeClock
 
 POD = {"metadata": {"name": "p", "namespace": "ns", "uid": "u1"}}

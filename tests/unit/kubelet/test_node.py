@@ -19,7 +19,7 @@ from kubelet.pods.mirror import mirror_of
 from kubelet.pods.requests import pod_requests
 from kubelet.pods.static import ManifestError, static_pod
 from kubelet.runtime.pause import pause_archive, pause_elf
-from kubelet.runtime.protocol import ImageRecord
+from kubelet.runtime.records import ImageRecord
 from kubeling.client.errors import StartError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,8 @@ from kubelet.probes.http import probe_client, probe_headers, probe_http, probe_t
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.outcome import Outcome, Verdict
 from kubelet.probes.tally import Tally
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
+from kubelet.runtime.specs import PodRef
 from kubeling.client.clock import FakeClock
 
 GOOD, BAD, UNKNOWN = Outcome(Verdict.SUCCESS), Outcome(Verdict.FAILURE, "no"), Outcome(Verdict.UNKNOWN)

@@ -9,16 +9,8 @@ from typing import Any
 import pytest
 
 from kubelet.runtime.docker_usage import usage_from
-from kubelet.runtime.protocol import (
-    ContainerRecord,
-    ContainerUsage,
-    InterfaceUsage,
-    PodRecord,
-    PodRef,
-    Resources,
-    SandboxRecord,
-    State,
-)
+from kubelet.runtime.records import ContainerRecord, ContainerUsage, InterfaceUsage, PodRecord, SandboxRecord, State
+from kubelet.runtime.specs import PodRef, Resources
 from kubelet.server.app import health_answer, running_pod
 from kubelet.server.cadvisor import cadvisor_metrics
 from kubelet.server.machine_stats import log_bytes, volumes

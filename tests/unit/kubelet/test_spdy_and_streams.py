@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kubelet.runtime.docker_streams import demultiplexed
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, State
+from kubelet.runtime.specs import PodRef
 from kubelet.server.auth import Gate, node_subresources, user_of_certificate
 from kubelet.server.channels import refuse_spdy
 from kubelet.server.http import Request

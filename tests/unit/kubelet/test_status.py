@@ -9,7 +9,8 @@ import pytest
 
 from kubelet.pods.reporter import status_patch
 from kubelet.pods.status import Facts, Waiting, pod_status
-from kubelet.runtime.protocol import ContainerRecord, PodRecord, PodRef, SandboxRecord, State
+from kubelet.runtime.records import ContainerRecord, PodRecord, SandboxRecord, State
+from kubelet.runtime.specs import PodRef
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REF = PodRef("default", "p", "u1")

@@ -19,7 +19,8 @@ from kubelet.node.eviction import PodUse, eviction_message, eviction_order, stor
 from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
 from kubelet.node.status import Pressure
 from kubelet.pods.resize import resizes
-from kubelet.runtime.protocol import ContainerRecord, ImageRecord, PodRecord, PodRef, Resources, State
+from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
+from kubelet.runtime.specs import PodRef, Resources
 from kubelet.server.tls import self_signed
 from kubeling.client.clock import FakeClock
 

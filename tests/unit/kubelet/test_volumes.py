@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kubelet.containers.failure import ConfigError
-from kubelet.runtime.protocol import Mount
 from kubelet.runtime.simulated import SimulatedRuntime
+from kubelet.runtime.specs import Mount
 from kubelet.volumes.atomic import write_payload
 from kubelet.volumes.base import PayloadFile, VolumeError
 from kubelet.volumes.hostpath import prepare_host_path

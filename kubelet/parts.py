@@ -1,0 +1,178 @@
+"""The kubelet's parts, each made from the options; nothing here starts anything. All raise StartError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from kubelet.containers.build import NodeFacts
+from kubelet.containers.hooks import HookRunner
+from kubelet.images.gc import GcPolicy, ImageCollector
+from kubelet.images.manager import ImageManager
+from kubelet.images.records import PullRecords
+from kubelet.node.eviction import EvictionManager
+from kubelet.node.machine import Machine
+from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
+from kubelet.node.signals import parse_thresholds
+from kubelet.node.status import NodeSettings, Pressure
+from kubelet.options import Options
+from kubelet.pods.manager import PodManager
+from kubelet.pods.objects import ApiObjects, NoObjects
+from kubelet.pods.recorder import Recorder
+from kubelet.pods.services import InformedServices, NoServices
+from kubelet.pods.starter import ClusterDns, ContainerStarter
+from kubelet.runtime.docker import DockerRuntime
+from kubelet.runtime.docker_config import log_config
+from kubelet.runtime.docker_network import PodNetwork
+from kubelet.runtime.protocol import Runtime
+from kubelet.runtime.simulated import SimulatedRuntime
+from kubeling.api import quantity
+from kubeling.api.meta import Object
+from kubeling.client.clock import Clock
+from kubeling.client.errors import StartError
+
+
+def make_runtime(options: Options, node_name: str, clock: Clock) -> Runtime:
+    """The runtime that the options ask for, not started."""
+    if options.runtime == "simulated":
+        return SimulatedRuntime(clock)
+    name = options.pod_network or f"kubeling-{options.cluster_name}"
+    network = PodNetwork(name, options.cluster_name, options.pod_cidr)
+    try:
+        log_size = int(quantity.parse(options.container_log_max_size).value)
+    except quantity.QuantityError as err:
+        raise StartError(f"--container-log-max-size: {err}") from err
+    return DockerRuntime(
+        cluster=options.cluster_name,
+        node=node_name,
+        network=network,
+        address=options.node_ip,
+        log_config=log_config(log_size, options.container_log_max_files),
+    )
+
+
+def node_reference(name: str) -> Object:
+    """What events about the node are about."""
+    return {"kind": "Node", "name": name, "uid": name}
+
+
+def make_node_facts(options: Options, settings: NodeSettings, machine: Machine) -> NodeFacts:
+    return NodeFacts(
+        name=settings.name,
+        ip=settings.ip,
+        cluster_domain=options.cluster_domain,
+        memory=machine.memory,
+        seccomp_profiles=Path(options.seccomp_profile_root or Path(options.root_dir) / "seccomp"),
+        pids_limit=max(0, options.pod_max_pids),
+        seccomp_default=options.seccomp_default,
+    )
+
+
+def make_starter(
+    options: Options,
+    runtime: Runtime,
+    images: ImageManager,
+    objects: ApiObjects | NoObjects,
+    services: InformedServices | NoServices,
+    recorder: Recorder,
+    hooks: HookRunner,
+    node: NodeFacts,
+    allocatable: Mapping[str, str],
+) -> ContainerStarter:
+    starter = ContainerStarter(
+        runtime=runtime,
+        images=images,
+        objects=objects,
+        services=services,
+        recorder=recorder,
+        hooks=hooks,
+        node=node,
+        dns=ClusterDns(tuple(options.cluster_dns), options.cluster_domain, Path(options.resolv_conf)),
+        pods_folder=Path(options.root_dir) / "pods",
+    )
+    starter.allocatable = allocatable
+    return starter
+
+
+def make_images(options: Options, runtime: Runtime, clock: Clock) -> ImageManager:
+    in_memory = options.runtime == "docker"  # a simulated engine's images are those of one process
+    return ImageManager(
+        runtime,
+        clock,
+        serial=options.serialize_image_pulls,
+        parallel=options.max_parallel_image_pulls,
+        records=PullRecords(
+            Path(options.root_dir) / "image_manager" if in_memory else None,
+            clock,
+            options.image_pull_credentials_verification_policy,
+            options.preloaded_images_verification_allowlist,
+        ),
+    )
+
+
+def make_collector(
+    options: Options, runtime: Runtime, recorder: Recorder, clock: Clock, images: ImageManager, node: Object
+) -> ImageCollector:
+    policy = GcPolicy(
+        options.image_gc_high_threshold,
+        options.image_gc_low_threshold,
+        timedelta(seconds=options.minimum_image_ttl_duration),
+    )
+    return ImageCollector(
+        runtime,
+        recorder,
+        clock,
+        policy,
+        used=images.used,
+        records=images.records,
+        node=node,
+        folder=str(Path(options.root_dir)),
+    )
+
+
+def make_evictions(
+    options: Options,
+    pods: PodManager,
+    runtime: Runtime,
+    recorder: Recorder,
+    clock: Clock,
+    pods_folder: Path,
+    node: Object,
+    *,
+    changed: Callable[[Pressure], None],
+    collector: ImageCollector,
+) -> EvictionManager:
+    try:
+        thresholds = parse_thresholds(
+            options.eviction_hard,
+            options.eviction_soft,
+            options.eviction_soft_grace_period,
+            options.eviction_minimum_reclaim,
+        )
+    except ValueError as err:
+        raise StartError(f"eviction thresholds: {err}") from err
+    return EvictionManager(
+        pods,
+        runtime,
+        recorder,
+        clock,
+        thresholds,
+        pods_folder,
+        node=node,
+        pressure_seconds=options.eviction_pressure_transition_period,
+        soft_grace_seconds=options.eviction_max_pod_grace_period,
+        changed=changed,
+        free_disk=collector.collect,
+    )
+
+
+def make_shutdown(
+    options: Options, pods: PodManager, recorder: Recorder, clock: Clock, node: Object, changed: Callable[[], None]
+) -> ShutdownManager:
+    try:
+        by_priority = parse_periods(options.shutdown_grace_period_by_pod_priority)
+    except ValueError as err:
+        raise StartError(str(err)) from err
+    periods = grace_periods(options.shutdown_grace_period, options.shutdown_grace_period_critical_pods, by_priority)
+    return ShutdownManager(pods, recorder, clock, periods, node=node, changed=changed)
