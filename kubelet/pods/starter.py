@@ -68,7 +68,11 @@ class ContainerStarter:
         Raises ContainerFailure, and RuntimeUnavailable when the engine has gone: that is not the container's fault.
         """
         tell = container_events(self._recorder, pod, step.container)
-        image = await self._images.ensure(pod, step.container, await self._pull_secrets(pod), tell)
+        try:
+            image = await self._images.ensure(pod, step.container, await self._pull_secrets(pod), tell)
+        except ContainerFailure as err:
+            tell("Warning", "Failed", f"Error: {err.reason}")  # beside what the image manager has told: upstream tells both
+            raise
         sandbox = observed.sandbox
         if sandbox is None:
             raise ContainerFailure("RunContainerError", "the pod's sandbox has ended")

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from kubeling.api.meta import Object, is_deleting, name_of, uid_of
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.plugin import Filtering, Plugin
-from scheduler.framework.status import PluginError, Rejection, reject
+from scheduler.framework.plugin import Filtering, Plugin, PostFiltered, TryOut
+from scheduler.framework.status import Diagnosis, PluginError, Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
@@ -84,6 +84,10 @@ class DynamicResources(Plugin):
                 raise PluginError(f'running "{self.name}" filter plugin: {err}') from None
 
         return check
+
+    def post_filter(self, pod: PodInfo, snapshot: Snapshot, diagnosis: Diagnosis, trial: TryOut) -> PostFiltered:
+        """Upstream says this of every pod that fits nowhere, with claims or without."""
+        return PostFiltered("no new claims to deallocate")
 
     def reserve(self, pod: PodInfo, node: NodeInfo, snapshot: Snapshot) -> Rejection | None:
         if not pod.spec.get("resourceClaims"):

@@ -144,6 +144,12 @@ async def test_a_crash_loop_backs_off(world: World) -> None:
     assert ("BackOff", "Back-off restarting failed container c in pod p_ns(u1)") in world.events.told
 
 
+async def test_an_image_that_cannot_be_had_is_told_as_the_containers_error_too(world: World) -> None:
+    world.pods.put(pod("not a name"))
+    await world.until(lambda: ("Failed", "Error: InvalidImageName") in world.events.told)
+    assert world.events.reasons[0] == "InspectFailed"
+
+
 async def test_a_refused_pod_fails(world: World) -> None:
     world.refusal = ("OutOfcpu", "no room")
     world.pods.put(pod())

@@ -13,6 +13,7 @@ from scheduler.plugins import DEFAULT_PROFILE
 from scheduler.plugins.volumebinding import VolumeBinding
 from tests.unit.scheduler.worlds import Listed, chosen, cluster, node, pod, why
 
+CLAIMLESS = "no new claims to deallocate, "
 USELESS = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 VICTIMLESS = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
 TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}
@@ -101,7 +102,7 @@ def spread(key: str = ZONE, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_why_a_pod_does_not_fit(wanted: Any, world: list[Any], reason: str, preemption: str) -> None:
-    assert why(wanted, cluster(*world)) == f"0/1 nodes are available: 1 {reason}. {preemption}"
+    assert why(wanted, cluster(*world)) == f"0/1 nodes are available: 1 {reason}. {CLAIMLESS}{preemption}"
 
 
 def test_reasons_are_counted_and_sorted_as_text() -> None:
@@ -113,7 +114,7 @@ def test_reasons_are_counted_and_sorted_as_text() -> None:
     )
     assert why(pod(cpu="2", memory="2Gi"), world) == (
         "0/3 nodes are available: 1 Insufficient memory, 1 node(s) were unschedulable, 2 Insufficient cpu. "
-        "preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, "
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, "
         "2 Preemption is not helpful for scheduling."
     )
 
@@ -294,7 +295,7 @@ def test_volumes_choose_the_node(listed: Listed, expected: set[str]) -> None:
 )
 def test_volumes_that_cannot_be_had(listed: Listed, message: str) -> None:
     told = why(pod(**WITH_CLAIM), cluster(node("n"), listers=listed))
-    assert told == f"0/1 nodes are available:{message} {USELESS}"
+    assert told == f"0/1 nodes are available:{message} {CLAIMLESS}{USELESS}"
 
 
 def test_a_claim_for_one_pod_is_used_once() -> None:

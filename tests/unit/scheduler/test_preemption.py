@@ -87,7 +87,7 @@ def test_who_may_not_preempt(spec: dict[str, Any], message: str) -> None:
         metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"},
     )
     told = why(pod(cpu="2", priority=10, **spec), cluster(node("n"), leaving))
-    assert told == f"0/1 nodes are available: 1 Insufficient cpu. {message}"
+    assert told == f"0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, {message}"
 
 
 def test_the_place_made_for_one_is_not_given_to_a_lesser() -> None:
