@@ -71,7 +71,7 @@ class ContainerStarter:
         try:
             image = await self._images.ensure(pod, step.container, await self._pull_secrets(pod), tell)
         except ContainerFailure as err:
-            tell("Warning", "Failed", f"Error: {err.reason}")  # beside what the image manager has told: upstream tells both
+            tell("Warning", "Failed", f"Error: {err.reason}")  # beside what the image manager has told
             raise
         sandbox = observed.sandbox
         if sandbox is None:
