@@ -1,13 +1,11 @@
 """The serving certificate that a server makes for itself when it is given none, in ``--cert-dir``.
 
 As upstream does it: a throw-away authority signs one certificate; ``apiserver.crt`` holds both, ``apiserver.key``
-the key
-(mode 0600). They are made once and used again as long as they are valid and name every address wanted.
+the key (mode 0600). They are made once and used again as long as they are valid and name every address wanted.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +13,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from kubeling.api.certificates import (
+    Extension,
+    Issuer,
+    alternative_names,
+    authority_constraints,
+    certificate_pem,
+    issue,
+    key_pem,
+    new_key,
+    subject,
+)
 from kubeling.api.meta import utcnow
 
 _LIFETIME = timedelta(days=365)
@@ -84,45 +92,21 @@ def _usable(files: ServingFiles, hosts: Collection[str], now: datetime) -> bool:
 
 def _issue(hosts: list[str], now: datetime) -> tuple[bytes, bytes]:
     """PEM of the chain and of the key."""
-    stamp = int(now.timestamp())
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{hosts[-1]}-ca@{stamp}")])
-    authority = (
-        _builder(authority_name, authority_name, authority_key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
+    stamp, valid = int(now.timestamp()), (now - _SKEW, now + _LIFETIME)
+    authority, key = Issuer(subject(f"{hosts[-1]}-ca@{stamp}"), new_key()), new_key()
+    authority_key = authority.key.public_key()
+    authority_id = Extension(x509.SubjectKeyIdentifier.from_public_key(authority_key))
+    root = issue(authority.name, authority_key, authority, valid, [authority_constraints(True), authority_id])
+    leaf = issue(
+        subject(f"{hosts[-1]}@{stamp}"),
+        key.public_key(),
+        authority,
+        valid,
+        [
+            authority_constraints(False),
+            Extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])),
+            Extension(authority.identifier()),
+            Extension(alternative_names(hosts)),
+        ],
     )
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{hosts[-1]}@{stamp}")])
-    certificate = (
-        _builder(name, authority_name, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(h) for h in hosts]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.public_bytes(pem) + authority.public_bytes(pem), private
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _LIFETIME)
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
+    return certificate_pem(leaf) + certificate_pem(root), key_pem(key)

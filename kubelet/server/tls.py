@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import ssl
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kubeling.api.certificates import (
+    Extension,
+    Issuer,
+    alternative_names,
+    certificate_pem,
+    issue,
+    key_pem,
+    new_key,
+    subject,
+)
 
 _YEAR = datetime.timedelta(days=365)
 
@@ -21,27 +29,21 @@ def self_signed(folder: Path, name: str, address: str) -> tuple[Path, Path]:
     certificate_file, key_file = folder / "kubelet.crt", folder / "kubelet.key"
     if certificate_file.exists() and key_file.exists():
         return certificate_file, key_file
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}@self")])
+    itself = Issuer(subject(f"{name}@self"), new_key())
     now = datetime.datetime.now(datetime.UTC)
-    names: list[x509.GeneralName] = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + _YEAR)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
+    certificate = issue(
+        itself.name,
+        itself.key.public_key(),
+        itself,
+        (now - datetime.timedelta(hours=1), now + _YEAR),
+        [
+            Extension(alternative_names([name, address])),
+            Extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])),
+        ],
     )
     key_file.touch(mode=0o600)
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(key_pem(itself.key))
+    certificate_file.write_bytes(certificate_pem(certificate))
     return certificate_file, key_file
 
 

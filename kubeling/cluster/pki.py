@@ -1,23 +1,33 @@
 """Certificates of a cluster: one authority, the serving and client certificates it signs, the service account key.
 
-Elliptic-curve keys (P-256): made in a millisecond, accepted by every client. Layout and subjects follow kubeadm's
+Layout and subjects follow kubeadm's
 (https://kubernetes.io/docs/setup/best-practices/certificates/).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kubeling.api.certificates import (
+    Extension,
+    Issuer,
+    alternative_names,
+    authority_constraints,
+    certificate_pem,
+    issue,
+    key_pem,
+    new_key,
+    subject,
+)
 
 LIFETIME = timedelta(days=365)
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -34,24 +44,6 @@ def write_private(path: Path, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     scratch.replace(path)
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _subject(common_name: str, organizations: Iterable[str]) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, o) for o in organizations]
-    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _alternative_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,58 +72,45 @@ class Authority:
         key = serialization.load_pem_private_key(self.key(file).read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{self.key(file)} holds no elliptic-curve key")
-        self._key = key
+        self._issuer = Issuer(self.certificate.subject, key)
 
     def _create(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _subject(self._common_name, ())
-        certificate = (
-            self._builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(self._common_name)]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        write_private(self.key(self._file), _pem(key))
-        self.crt(self._file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        itself = Issuer(subject(self._common_name), new_key())
+        key = itself.key.public_key()
+        extensions = [
+            authority_constraints(True),
+            _key_usage(signs_certificates=True),
+            Extension(x509.SubjectKeyIdentifier.from_public_key(key)),
+            Extension(x509.SubjectAlternativeName([x509.DNSName(self._common_name)])),
+        ]
+        certificate = issue(itself.name, key, itself, self._valid(AUTHORITY_LIFETIME), extensions)
+        write_private(self.key(self._file), key_pem(itself.key))
+        self.crt(self._file).write_bytes(certificate_pem(certificate))
 
-    def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta
-    ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _CLOCK_SKEW)
-            .not_valid_after(self._now + lifetime)
-        )
+    def _valid(self, lifetime: timedelta) -> tuple[datetime, datetime]:
+        return self._now - _CLOCK_SKEW, self._now + lifetime
 
     def ensure(self, leaf: Leaf) -> None:
         """Makes ``<file>.crt`` and ``<file>.key`` unless a certificate with the same subject and names is there and stays
         valid for thirty more days."""
         if self._is_current(leaf):
             return
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if leaf.names:
             usages.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
-        subject = _subject(leaf.common_name, leaf.organizations)
-        builder = (
-            self._builder(subject, self.certificate.subject, key.public_key(), LIFETIME)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-        )
+        extensions = [
+            authority_constraints(False),
+            _key_usage(signs_certificates=False),
+            Extension(x509.ExtendedKeyUsage(usages)),
+            Extension(self._issuer.identifier()),
+        ]
         if leaf.names:
-            names = [_alternative_name(n) for n in leaf.names]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        write_private(self.key(leaf.file), _pem(key))
-        self.crt(leaf.file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+            extensions.append(Extension(alternative_names(leaf.names)))
+        name = subject(leaf.common_name, leaf.organizations)
+        certificate = issue(name, key.public_key(), self._issuer, self._valid(LIFETIME), extensions)
+        write_private(self.key(leaf.file), key_pem(key))
+        self.crt(leaf.file).write_bytes(certificate_pem(certificate))
 
     def _is_current(self, leaf: Leaf) -> bool:
         if not (self.crt(leaf.file).is_file() and self.key(leaf.file).is_file()):
@@ -147,7 +126,7 @@ class Authority:
         return (
             found.not_valid_after_utc > self._now + _RENEW_BEFORE
             and found.issuer == self.certificate.subject
-            and found.subject == _subject(leaf.common_name, leaf.organizations)
+            and found.subject == subject(leaf.common_name, leaf.organizations)
             and names == set(leaf.names)
         )
 
@@ -158,8 +137,8 @@ class Authority:
         return self.folder / f"{file}.key"
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
+def _key_usage(*, signs_certificates: bool) -> Extension:
+    usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
         key_encipherment=True,
@@ -170,13 +149,14 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+    return Extension(usage, critical=True)
 
 
 def ensure_service_account_key(folder: Path) -> None:
     """``sa.key`` (private, signs tokens) and ``sa.pub`` (public, checks them), made once."""
     if (folder / "sa.key").is_file() and (folder / "sa.pub").is_file():
         return
-    key = ec.generate_private_key(ec.SECP256R1())
-    write_private(folder / "sa.key", _pem(key))
+    key = new_key()
+    write_private(folder / "sa.key", key_pem(key))
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (folder / "sa.pub").write_bytes(public)
