@@ -52,9 +52,15 @@ def plan(pods: Sequence[Object], nodes: Iterable[Object], gone: set[str], thresh
     finished = [p for p in pods if is_finished(p)]
     surplus = len(finished) - threshold
     if threshold > 0 and surplus > 0:
-        order = sorted(finished, key=lambda p: (p["metadata"].get("creationTimestamp") or "", name_of(p)))
-        made.terminated = order[:surplus]
+        made.terminated = sorted(finished, key=_age)[:surplus]
     return made
+
+
+def _age(pod: Object) -> tuple[bool, str, str]:
+    """Evicted pods go first, then the oldest."""
+    status = pod.get("status") or {}
+    evicted = status.get("phase") == "Failed" and status.get("reason") == "Evicted"
+    return not evicted, pod["metadata"].get("creationTimestamp") or "", name_of(pod)
 
 
 def _is_out_of_service(node: Object) -> bool:

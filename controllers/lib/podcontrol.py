@@ -75,6 +75,9 @@ async def patch_condition(
 ) -> None:
     """Sets one condition of a pod (and other fields of its status), whatever else changes in it meanwhile."""
     before = condition_of(pod, type_)
-    conditions = with_condition([dict(before)] if before is not None else [], type_, value, now, reason, message)
+    generation = pod["metadata"].get("generation")
+    observed = {"observedGeneration": generation} if generation else {}
+    known = [dict(before)] if before is not None else []
+    conditions = with_condition(known, type_, value, now, reason, message, **observed)
     patch = {"metadata": {"uid": uid_of(pod)}, "status": {**status, "conditions": conditions}}
     await pods.patch(pod, patch, kind=PatchKind.STRATEGIC, subresource="status")

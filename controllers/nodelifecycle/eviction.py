@@ -1,20 +1,25 @@
-"""Taint eviction: pods leave nodes whose NoExecute taints they do not tolerate, or no longer."""
+"""Taint eviction: pods leave nodes whose NoExecute taints they do not tolerate, or no longer.
+
+Source of the rules: pkg/controller/tainteviction. The beginning of a pod's patience is upstream's "when the controller first saw
+it"; here it is taken from the objects where they tell it, so that it outlives the controller.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.lib.placement import tolerates
 from controllers.lib.podcontrol import patch_condition
-from controllers.lib.pods import is_finished
 from controllers.lib.ranking import node_of
-from controllers.nodelifecycle.controller import BY_NODE, pods_by_node
+from controllers.nodelifecycle.controller import pods_by_node
 from controllers.nodelifecycle.taints import taints_of
+from controllers.nodelifecycle.writes import BY_NODE
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, is_deleting, key_of, name_of, parse_time, uid_of
+from kubeling.api.meta import Key, Object, condition_of, is_deleting, key_of, name_of, parse_time, uid_of
 from kubeling.api.resources import NODES, PODS
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
@@ -23,55 +28,96 @@ from kubeling.client.events import EventRecorder
 COMPONENT = "taint-eviction-controller"
 
 
-def evict_at(pod: Object, taints: Sequence[Object], now: datetime) -> datetime | None:
-    """When the pod must go; ``now`` when at once, None when it may stay for good."""
+def patience(pod: Object, taints: Sequence[Object]) -> float | None:
+    """The seconds for which the pod tolerates all the taints: 0 where it does not, None for ever.
+
+    Of all tolerations that a taint uses the shortest counts.
+    """
     tolerations = pod["spec"].get("tolerations") or ()
-    moments: list[datetime] = []
+    limits: list[int] = []
     for taint in taints:
         used = [t for t in tolerations if tolerates(t, taint)]
         if not used:
-            return now
-        limits = [int(t["tolerationSeconds"]) for t in used if t.get("tolerationSeconds") is not None]
-        if limits:
-            since = parse_time(taint["timeAdded"]) if taint.get("timeAdded") else now
-            moments.append(since + timedelta(seconds=max(0, min(limits))))
-    return min(moments, default=None)
+            return 0.0
+        limits += [int(t["tolerationSeconds"]) for t in used if t.get("tolerationSeconds") is not None]
+    return float(max(0, min(limits))) if limits else None
+
+
+def since_when(pod: Object, taints: Iterable[Object], now: datetime) -> datetime:
+    """When the pod's patience began: with the newest taint, or when it came to the node, as far as either is known."""
+    moments = [taint["timeAdded"] for taint in taints if taint.get("timeAdded")]
+    scheduled = condition_of(pod, "PodScheduled") or {}
+    if scheduled.get("status") == "True" and scheduled.get("lastTransitionTime"):
+        moments.append(scheduled["lastTransitionTime"])
+    complete = all(taint.get("timeAdded") for taint in taints)
+    return min(now, max(parse_time(m) for m in moments)) if moments and complete else now
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pod with time left: its uid, since when, and until when."""
+
+    uid: str
+    since: datetime
+    due: datetime
 
 
 class EvictionReconciler:
-    """Looks at one pod; those with time left are looked at again when it is over."""
+    """Looks at one pod; those with time left are looked at again when it is over.
+
+    What was decided for a pod holds until its taints are all gone, or all tolerated for ever, or one is not tolerated at all.
+    """
 
     def __init__(self, pods: Collection, nodes: Collection, recorder: EventRecorder, clock: Clock) -> None:
         self._pods = pods
         self._nodes = nodes
         self._recorder = recorder
         self._clock = clock
-        self._waiting: set[str] = set()
+        self._waiting: dict[Key, Waiting] = {}
 
     async def reconcile(self, key: Key) -> Result | None:
         pod = self._pods.get(key)
-        if pod is None or is_deleting(pod) or is_finished(pod):
+        if pod is None:
+            self._cancel(key)
+        if pod is None or is_deleting(pod):
             return None
         node = self._nodes.get(Key("", node_of(pod)))
+        if node is None and key in self._waiting:  # gone while the pod waits: its time goes on
+            return await self._wait(key, pod, self._waiting[key])
         taints = [t for t in taints_of(node or {}) if t.get("effect") == "NoExecute"]
+        seconds = patience(pod, taints) if taints else None
         now = self._clock.now()
-        due = evict_at(pod, taints, now) if taints else None
-        if due is None:
-            if uid_of(pod) in self._waiting:
-                self._waiting.discard(uid_of(pod))
-                text = f"Cancelling deletion of Pod {key.namespace}/{key.name}"
-                self._recorder.event(pod, "Normal", "TaintManagerEviction", text)
+        if not seconds:
+            self._cancel(key)
+            if seconds is not None:
+                await self._evict(key, pod)
             return None
-        if due > now:
-            self._waiting.add(uid_of(pod))
-            return Result((due - now).total_seconds())
-        self._waiting.discard(uid_of(pod))
-        await self._evict(pod)
+        waiting = self._waiting.get(key)
+        if waiting is None or waiting.uid != uid_of(pod):
+            since = since_when(pod, taints, now)
+            waiting = Waiting(uid_of(pod), since, since + timedelta(seconds=seconds))
+        return await self._wait(key, pod, waiting)
+
+    async def _wait(self, key: Key, pod: Object, waiting: Waiting) -> Result | None:
+        left = (waiting.due - self._clock.now()).total_seconds()
+        if left > 0:
+            self._waiting[key] = waiting
+            return Result(left)
+        self._waiting.pop(key, None)
+        await self._evict(key, pod)
         return None
 
-    async def _evict(self, pod: Object) -> None:
-        text = f"Marking for deletion Pod {key_of(pod).namespace}/{name_of(pod)}"
-        self._recorder.event(pod, "Normal", "TaintManagerEviction", text)
+    def _cancel(self, key: Key) -> None:
+        if self._waiting.pop(key, None) is not None:
+            self._tell(key, "Cancelling deletion of Pod")
+
+    def _tell(self, key: Key, what: str) -> None:
+        """About the pod by its name alone, as upstream's events are."""
+        reference = {"apiVersion": "v1", "kind": "Pod", "name": key.name, "namespace": key.namespace}
+        self._recorder.event(reference, "Normal", "TaintManagerEviction", f"{what} {key.namespace}/{key.name}")
+
+    async def _evict(self, key: Key, pod: Object) -> None:
+        self._tell(key, "Marking for deletion Pod")
         why = "Taint manager: deleting due to NoExecute taint"
         try:
             now = self._clock.now()
@@ -91,11 +137,16 @@ def _pods_of(pods: Collection, old: Object | None, new: Object | None) -> Iterab
 
 
 def _bound(old: Object | None, new: Object | None) -> Iterable[Key]:
-    """A pod that got a node, or other tolerations."""
-    if new is None or not node_of(new):
-        return
-    if old is None or node_of(old) != node_of(new) or old["spec"].get("tolerations") != new["spec"].get("tolerations"):
+    """A pod that got a node, or other tolerations, or that has gone."""
+    if new is None:
+        yield from (key_of(pod) for pod in (old,) if pod is not None)
+    elif node_of(new) and (old is None or _stay(old) != _stay(new)):
         yield key_of(new)
+
+
+def _stay(pod: Object) -> object:
+    """What decides how long the pod may stay where it is."""
+    return node_of(pod), pod["spec"].get("tolerations")
 
 
 def build(context: Context) -> Sequence[Runnable]:

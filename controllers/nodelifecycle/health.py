@@ -17,28 +17,39 @@ WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a node last told (its Lease's renewal and its Ready condition), and when by our own clock, in seconds."""
+    """What a node last told, and when by our own clock, in seconds.
+
+    ``renewed`` is its Lease's renewal, ``heartbeat`` its Ready condition's; None for a node without that condition.
+    """
 
     renewed: str
-    ready: tuple[str, str]
+    heartbeat: str | None
     heard_at: float
-    fresh: bool = False  # never heard of since we know it: the longer start-up grace counts
 
 
-def observe(before: Probe | None, node: Mapping[str, Any], lease: Mapping[str, Any] | None, now: float) -> Probe:
-    """The probe after a look at the node; ``heard_at`` moves only when the node has told something new."""
+def observe(
+    before: Probe | None, node: Mapping[str, Any], lease: Mapping[str, Any] | None, now: float, born: float
+) -> Probe:
+    """The probe after a look at the node; ``heard_at`` moves only when the node has told something new.
+
+    A node that never told anything counts from its creation, ``born`` on our own clock.
+    """
     renewed = str(((lease or {}).get("spec") or {}).get("renewTime") or "")
-    condition = condition_of(node, "Ready") or {}
-    ready = (str(condition.get("lastHeartbeatTime") or ""), str(condition.get("status") or ""))
+    heartbeat = heartbeat_of(node)
     if before is None:
-        return Probe(renewed, ready, now, fresh=not condition)
-    if renewed != before.renewed or (ready != before.ready and ready[1] != "Unknown"):
-        return Probe(renewed, ready, now)
-    return Probe(renewed, ready, before.heard_at, before.fresh)
+        return Probe(renewed, heartbeat, now if renewed or heartbeat is not None else born)
+    heard = renewed > before.renewed or heartbeat != before.heartbeat
+    return Probe(max(renewed, before.renewed), heartbeat, now if heard else before.heard_at)
+
+
+def heartbeat_of(node: Mapping[str, Any]) -> str | None:
+    condition = condition_of(node, "Ready")
+    return None if condition is None else str(condition.get("lastHeartbeatTime") or "")
 
 
 def is_silent(probe: Probe, now: float, grace: float, startup_grace: float) -> bool:
-    return now > probe.heard_at + (startup_grace if probe.fresh else grace)
+    """True when nothing was heard for ``grace`` seconds; a node without a Ready condition has the longer one."""
+    return now > probe.heard_at + (startup_grace if probe.heartbeat is None else grace)
 
 
 def unknown_conditions(node: Mapping[str, Any], now: datetime) -> list[Object] | None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from controllers.nodelifecycle.health import ready_status
-from kubeling.api.meta import Object, condition_of, rfc3339
+from kubeling.api.meta import Object, condition_of, labels_of, rfc3339
 
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -19,6 +18,11 @@ _BY_CONDITION = {
     "NetworkUnavailable": {"True": "node.kubernetes.io/network-unavailable"},
     "PIDPressure": {"True": "node.kubernetes.io/pid-pressure"},
 }
+# the label that counts, and its older name, which follows it
+_RENAMED_LABELS = {
+    "kubernetes.io/os": "beta.kubernetes.io/os",
+    "kubernetes.io/arch": "beta.kubernetes.io/arch",
+}
 _OURS = {key for keys in _BY_CONDITION.values() for key in keys.values()} | {UNSCHEDULABLE}
 
 
@@ -28,11 +32,9 @@ def taints_of(node: Mapping[str, Any]) -> list[Object]:
 
 def no_schedule(node: Mapping[str, Any], now: datetime) -> list[Object]:
     """All taints of the node with the NoSchedule ones as its conditions and ``unschedulable`` ask for."""
-    wanted: list[str] = []
-    for type_, keys in _BY_CONDITION.items():
-        condition = condition_of(node, type_)
-        if condition is not None and condition["status"] in keys:
-            wanted.append(keys[condition["status"]])
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    found = (_BY_CONDITION.get(c["type"], {}).get(c["status"]) for c in conditions)
+    wanted = [key for key in found if key is not None]
     if (node.get("spec") or {}).get("unschedulable"):
         wanted.append(UNSCHEDULABLE)
     before = taints_of(node)
@@ -43,8 +45,9 @@ def no_schedule(node: Mapping[str, Any], now: datetime) -> list[Object]:
 
 
 def evicting_taint(node: Mapping[str, Any]) -> str:
-    """The key of the NoExecute taint that the node's readiness asks for; empty when it is ready."""
-    return {"True": "", "False": NOT_READY}.get(ready_status(node), UNREACHABLE)
+    """The key of the NoExecute taint that the node's readiness asks for; empty when it is ready, or never told."""
+    condition = condition_of(node, "Ready")
+    return _BY_CONDITION["Ready"].get(condition["status"], "") if condition is not None else ""
 
 
 def with_evicting(node: Mapping[str, Any], key: str, now: datetime) -> list[Object]:
@@ -55,3 +58,10 @@ def with_evicting(node: Mapping[str, Any], key: str, now: datetime) -> list[Obje
     if key and not any(t["key"] == key for t in ours):
         kept.append({"key": key, "effect": "NoExecute", "timeAdded": rfc3339(now)})
     return kept
+
+
+def renamed_labels(node: Mapping[str, Any]) -> dict[str, str]:
+    """The labels to write so that the older names say the same as those that replaced them."""
+    labels = labels_of(node)
+    wanted = {old: labels[new] for new, old in _RENAMED_LABELS.items() if new in labels}
+    return {old: value for old, value in wanted.items() if labels.get(old) != value}

@@ -10,6 +10,8 @@ from typing import Any
 from controllers.nodelifecycle.health import ready_status
 from kubeling.api.meta import Object, labels_of
 
+EXCLUDED = "node.kubernetes.io/exclude-disruption"
+
 
 class ZoneState(Enum):
     """``FULL``: no node of the zone is ready; ``PARTIAL``: too many are not."""
@@ -44,11 +46,13 @@ def state_of(nodes: Iterable[Object], threshold: float) -> ZoneState:
     return ZoneState.NORMAL
 
 
-def states_of(nodes: Iterable[Object], threshold: float) -> dict[str, ZoneState]:
+def zones_of(nodes: Iterable[Object]) -> dict[str, list[Object]]:
+    """The nodes that count, by zone: those with the exclude-disruption label say nothing about theirs."""
     by_zone: dict[str, list[Object]] = {}
     for node in nodes:
-        by_zone.setdefault(zone_of(node), []).append(node)
-    return {zone: state_of(members, threshold) for zone, members in by_zone.items()}
+        if EXCLUDED not in labels_of(node):
+            by_zone.setdefault(zone_of(node), []).append(node)
+    return by_zone
 
 
 def all_down(states: Mapping[str, ZoneState]) -> bool:
