@@ -142,23 +142,12 @@ def selector_of(budget: Object) -> Selector:
 
 def unmanaged_text(budget: Object) -> str:
     """The event about pods that nobody controls; the selector is shown as Go prints one."""
-    selector = budget["spec"].get("selector")
+    shown = selectors.go_text(budget["spec"].get("selector"))
     return (
-        f"Pods selected by this PodDisruptionBudget (selector: {_printed(selector)}) were found to be unmanaged. As a result, the "
+        f"Pods selected by this PodDisruptionBudget (selector: {shown}) were found to be unmanaged. As a result, the "
         "status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods "
         'please set ".spec.minAvailable" field of the PDB to an integer value.'
     )
-
-
-def _printed(selector: Object | None) -> str:
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
-    terms = "".join(
-        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},Values:[{' '.join(e.get('values') or ())}],}},"
-        for e in selector.get("matchExpressions") or ()
-    )
-    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{terms}}},}}"
 
 
 class DisruptionReconciler:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from apiserver.admission.common import refused
-from apiserver.admission.pod_resources import Resources, of_container, pod_limits, pod_requests, resources
 from apiserver.registry.admission import AdmissionAttributes, NoAdmission
 from kubeling.api.meta import Object
+from kubeling.api.podresources import Resources, of_container, pod_limits, pod_requests, resources
 from kubeling.api.quantity import Quantity
 from kubeling.api.resources import LIMIT_RANGES
 

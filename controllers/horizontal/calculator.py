@@ -6,12 +6,12 @@ Source of the rules: the documentation "Horizontal Pod Autoscaling", algorithm d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controllers.lib.pods import phase_of
-from kubeling.api import quantity
+from kubeling.api import podresources
 from kubeling.api.meta import Object, condition_of, has_condition, is_deleting, name_of, parse_time
 
 
@@ -60,7 +60,8 @@ class Proposal:
 def group(
     pods: Iterable[Object], metrics: Mapping[str, Usage], resource: str, settings: Settings, now: datetime
 ) -> Groups:
-    """Sorts the pods. Usage of CPU while a pod starts says nothing about its load."""
+    """Sorts the pods. Usage of CPU while a pod starts says nothing about its load. Raises MetricsUnusable where no pod
+    is left that counts."""
     found: dict[str, set[str]] = {"ready": set(), "unready": set(), "missing": set()}
     for pod in pods:
         if is_deleting(pod) or phase_of(pod) == "Failed":
@@ -74,6 +75,8 @@ def group(
             found["unready"].add(name)
         else:
             found["ready"].add(name)
+    if not found["ready"]:
+        raise MetricsUnusable("did not receive metrics for targeted pods (pods might be unready)")
     return Groups(frozenset(found["ready"]), frozenset(found["unready"]), frozenset(found["missing"]))
 
 
@@ -89,23 +92,29 @@ def _starting(pod: Object, metric: Usage, settings: Settings, now: datetime) -> 
 
 
 def requests_of(pods: Iterable[Object], resource: str, container: str = "") -> dict[str, int]:
-    """What each pod requests, in thousandths. Raises MetricsUnusable where a container requests nothing."""
-    found: dict[str, int] = {}
-    for pod in pods:
-        spec = pod["spec"]
-        sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-        total = 0
-        for one in (*spec["containers"], *sidecars):
-            if container and one["name"] != container:
-                continue
-            asked = ((one.get("resources") or {}).get("requests") or {}).get(resource)
-            if asked is None:
-                raise MetricsUnusable(
-                    f"missing request for {resource} in container {one['name']} of Pod {name_of(pod)}"
-                )
-            total += quantity.parse(asked).milli()
-        found[name_of(pod)] = total
-    return found
+    """What each pod requests, in thousandths: what is given for the whole pod, else the sum of its containers, or the
+    named container's request. Raises MetricsUnusable where that is not said."""
+    return {name_of(pod): _request(pod, resource, container) for pod in pods}
+
+
+def _request(pod: Object, resource: str, container: str) -> int:
+    if not container and podresources.pod_level(pod, "requests"):
+        asked = podresources.pod_requests(pod).get(resource)
+        if asked is None:
+            raise MetricsUnusable(f"missing pod-level request for {resource} in Pod {name_of(pod)}")
+        return asked.milli()
+    spec = pod["spec"]
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    chosen = [c for c in (*spec["containers"], *sidecars) if container in ("", c["name"])]
+    if not chosen:
+        raise MetricsUnusable(f"container {container} not found in Pod {name_of(pod)}")
+    total = 0
+    for one in chosen:
+        asked = podresources.of_container(one, "requests").get(resource)
+        if asked is None:
+            raise MetricsUnusable(f"missing request for {resource} in container {one['name']} of Pod {name_of(pod)}")
+        total += asked.milli()
+    return total
 
 
 def for_utilization(
@@ -151,7 +160,7 @@ def by_ratio(current: int, usage: int, target: int, pods: Iterable[Object], sett
     found = list(pods)
     if not found:
         raise MetricsUnusable(
-            "unable to calculate ready pods: no pods matched by selector while calculating replica count"
+            "unable to calculate ready pods: no pods returned by selector while calculating replica count"
         )
     ready = [p for p in found if phase_of(p) == "Running" and has_condition(p, "Ready")]
     return math.ceil(ratio * len(ready))
@@ -165,10 +174,7 @@ def per_pod(observed: int, usage: int, target: int, settings: Settings) -> Propo
 
 
 def _counted(metrics: Mapping[str, Usage], groups: Groups) -> dict[str, int]:
-    counted = {name: metric.value for name, metric in metrics.items() if name in groups.ready}
-    if not counted:
-        raise MetricsUnusable("did not receive metrics for targeted pods (pods might be unready)")
-    return counted
+    return {name: metric.value for name, metric in metrics.items() if name in groups.ready}
 
 
 def _replicas(
@@ -194,9 +200,3 @@ def _replicas(
 
 def _tolerable(ratio: float, settings: Settings) -> bool:
     return 1 - settings.tolerance_down <= ratio <= 1 + settings.tolerance_up
-
-
-def selected(pods: Sequence[Object], metrics: Mapping[str, Usage]) -> dict[str, Usage]:
-    """The figures of these pods alone."""
-    names = {name_of(pod) for pod in pods}
-    return {name: metric for name, metric in metrics.items() if name in names}

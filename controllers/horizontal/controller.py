@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.horizontal.calculator import Settings
 from controllers.horizontal.limits import History, limit
-from controllers.horizontal.metrics import Found, MetricFailed, Metrics, Target
+from controllers.horizontal.metrics import UNKNOWN, Found, MetricFailed, Metrics, Target
 from controllers.lib.collection import Collection
 from controllers.options import Options
 from kubeling.api import quantity
@@ -16,7 +16,7 @@ from kubeling.api.errors import StatusError
 from kubeling.api.meta import Key, Object, key_of, labels_of, name_of, namespace_of, rfc3339, with_condition
 from kubeling.api.resource import Resource
 from kubeling.api.resources import HORIZONTAL_POD_AUTOSCALERS, PODS
-from kubeling.api.selectors import parse_labels
+from kubeling.api.selectors import Selector, SelectorError, parse_labels
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
 from kubeling.client.discovery import discover
@@ -27,12 +27,17 @@ _KEPT = timedelta(hours=1)
 """The longest stabilization window that validation allows."""
 
 
+class _NoSize(Exception):
+    """No size follows from the metrics now; the message is that of the event FailedComputeMetricsReplicas."""
+
+
 class _Run:
     """One look at one autoscaler: its status as it grows."""
 
     def __init__(self, hpa: Object, recorder: EventRecorder, now: datetime) -> None:
         self.hpa, self.now, self._recorder = hpa, now, recorder
         self.status: Object = dict(hpa.get("status") or {})
+        self.metrics: list[Object] = []
 
     def condition(self, type_: str, status: str, reason: str, message: str) -> None:
         before = self.status.get("conditions")
@@ -41,8 +46,16 @@ class _Run:
     def warn(self, reason: str, message: str) -> None:
         self._recorder.event(self.hpa, "Warning", reason, message)
 
-    def sized(self, current: int, desired: int) -> None:
-        self.status.update(currentReplicas=current, desiredReplicas=desired)
+    def inactive(self, reason: str, message: str) -> None:
+        self.condition("ScalingActive", "False", reason, message)
+
+    def sized(self, current: int, desired: int | None) -> None:
+        """The figures of this look; with None the last desired size stays."""
+        self.status["currentReplicas"] = current
+        self.status["desiredReplicas"] = self.status.get("desiredReplicas", 0) if desired is None else desired
+        self.status.pop("currentMetrics", None)
+        if self.metrics:
+            self.status["currentMetrics"] = self.metrics
 
 
 class HorizontalReconciler:
@@ -56,16 +69,22 @@ class HorizontalReconciler:
         self._options = options
         self._metrics = Metrics(hpas.client)
         self._histories: dict[Key, History] = {}
+        self._selectors: dict[Key, Selector] = {}
 
     async def reconcile(self, key: Key) -> Result | None:
         hpa = self._hpas.get(key)
         if hpa is None:
             self._histories.pop(key, None)
+            self._selectors.pop(key, None)
             return None
         run = _Run(hpa, self._recorder, self._clock.now())
         await self._look(run)
         if run.status != (hpa.get("status") or {}):
-            await self._hpas.update_status({**hpa, "status": run.status})
+            try:
+                await self._hpas.update_status({**hpa, "status": run.status})
+            except StatusError as err:
+                run.warn("FailedUpdateStatus", str(err))
+                raise
         return Result(self._options.horizontal_pod_autoscaler_sync_period)
 
     async def _look(self, run: _Run) -> None:
@@ -84,6 +103,7 @@ class HorizontalReconciler:
         history = self._histories.setdefault(key_of(run.hpa), History([(run.now, current)]))
         decided = await self._decide(run, scale, current, history)
         if decided is None:
+            run.sized(current, None)
             return
         desired, reason = decided
         if desired != current:
@@ -92,30 +112,35 @@ class HorizontalReconciler:
             run.sized(current, current)
 
     async def _resource(self, reference: Object) -> Resource:
-        resource = (await discover(self._client)).of_kind(reference.get("apiVersion", "v1"), reference["kind"])
-        if resource is None:
-            group = reference.get("apiVersion", "").rpartition("/")[0]
-            what = f'no matches for kind "{reference["kind"]}" in group "{group}"'
-            raise StatusError({"kind": "Status", "status": "Failure", "message": what, "code": 404})
-        return resource
+        version, kind = reference.get("apiVersion", "v1"), reference["kind"]
+        group = version.rpartition("/")[0]
+        resource = (await discover(self._client)).of_kind(version, kind)
+        if resource is not None:
+            return resource
+        what = f'no matches for kind "{kind}" in group "{group}"'
+        if "/" in group:
+            what = f"unexpected GroupVersion string: {version}"
+        raise StatusError({"kind": "Status", "status": "Failure", "message": what, "code": 404})
 
     async def _decide(self, run: _Run, scale: Object, current: int, history: History) -> tuple[int, str] | None:
         """The size and why; None when the metrics give none."""
         spec = run.hpa["spec"]
         least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
         if current == 0 and least != 0:
-            text = "scaling is disabled since the replica count of the target is zero"
-            run.condition("ScalingActive", "False", "ScalingDisabled", text)
+            run.inactive("ScalingDisabled", "scaling is disabled since the replica count of the target is zero")
             return 0, ""
         if current > most:
             return most, "Current number of replicas above Spec.MaxReplicas"
         if current < least:
             return least, "Current number of replicas below Spec.MinReplicas"
-        best = await self._by_metrics(run, scale, current)
-        if best is None:
-            run.sized(current, run.status.get("desiredReplicas", 0))
+        try:
+            best = await self._by_metrics(run, scale, current)
+        except _NoSize as err:
+            run.warn("FailedComputeMetricsReplicas", str(err))
             return None
-        reason = f"{best.name} above target" if best.replicas > current else "All metrics below target"
+        reason = f"{best.name} above target" if best.replicas > current else ""
+        if best.replicas < current:
+            reason = "All metrics below target"
         window = int(self._options.horizontal_pod_autoscaler_downscale_stabilization)
         limited = limit(spec, current, best.replicas, history, run.now, window)
         history.forget(run.now - _KEPT)
@@ -124,41 +149,63 @@ class HorizontalReconciler:
         run.condition("ScalingLimited", *limited.limited)
         return limited.replicas, reason
 
-    async def _by_metrics(self, run: _Run, scale: Object, current: int) -> Found | None:
-        """The metric that asks for most. With one that fails, never fewer pods than there are."""
-        text = (scale.get("status") or {}).get("selector") or ""
-        if not text:
-            run.warn("SelectorRequired", "selector is required")
-            run.condition("ScalingActive", "False", "InvalidSelector", "the HPA target's scale is missing a selector")
-            return None
-        namespace, selector = namespace_of(run.hpa), parse_labels(text)
-        pods = [p for p in self._pods.store.list(namespace) if selector.matches(labels_of(p))]
+    async def _by_metrics(self, run: _Run, scale: Object, current: int) -> Found:
+        """The metric that asks for most. With one that fails, never fewer pods than there are. Raises _NoSize."""
+        namespace, selector = namespace_of(run.hpa), self._selector(run, scale)
+        pods = self._selected(namespace, selector)
+        self._refuse_shared(run, selector, pods)
         observed = int((scale.get("status") or {}).get("replicas") or 0)
         target, settings = Target(namespace, current, observed, selector, pods), _settings(self._options, run.hpa)
         found: list[Found] = []
         failed: list[MetricFailed] = []
-        metrics = run.hpa["spec"].get("metrics") or ()
-        for metric in metrics:
+        for metric in run.hpa["spec"].get("metrics") or ():
             try:
                 found.append(await self._metrics.evaluate(metric, target, settings, run.now))
+                run.metrics.append(found[-1].status)
             except MetricFailed as err:
                 failed.append(err)
                 run.warn(err.reason, str(err))
+                run.metrics.append(UNKNOWN)
         best = max(found, key=lambda f: f.replicas, default=None)
         if best is None or (failed and best.replicas < current):
-            self._failed(run, failed, len(metrics))
-            return None
-        run.status["currentMetrics"] = [f.status for f in found]
+            first = failed[0]
+            run.inactive(first.reason, f"the HPA was unable to compute the replica count: {first}")
+            count = len(run.metrics)
+            raise _NoSize(f"invalid metrics ({len(failed)} invalid out of {count}), first error is: {first.summary}")
         text = f"the HPA was able to successfully calculate a replica count from {best.name}"
         run.condition("ScalingActive", "True", "ValidMetricFound", text)
         return best
 
-    def _failed(self, run: _Run, failed: Sequence[MetricFailed], count: int) -> None:
-        first = failed[0]
-        text = f"the HPA was unable to compute the replica count: {first}"
-        run.condition("ScalingActive", "False", first.reason, text)
-        why = f"invalid metrics ({len(failed)} invalid out of {count}), first error is: {first.summary}"
-        run.warn("FailedComputeMetricsReplicas", why)
+    def _selector(self, run: _Run, scale: Object) -> Selector:
+        """The target's own selector of its pods."""
+        text = (scale.get("status") or {}).get("selector") or ""
+        if not text:
+            run.warn("SelectorRequired", "selector is required")
+            run.inactive("InvalidSelector", "the HPA target's scale is missing a selector")
+            raise _NoSize("selector is required")
+        try:
+            return parse_labels(text)
+        except SelectorError as err:
+            why = f"couldn't convert selector into a corresponding internal selector object: {err}"
+            raise self._refused(run, "InvalidSelector", why) from err
+
+    def _refuse_shared(self, run: _Run, selector: Selector, pods: Sequence[Object]) -> None:
+        """Pods that several autoscalers select are scaled by none of them."""
+        key = key_of(run.hpa)
+        self._selectors[key] = selector
+        nearby = {k: s for k, s in self._selectors.items() if k.namespace == key.namespace}
+        selecting = sorted(str(k) for k, s in nearby.items() if any(s.matches(labels_of(pod)) for pod in pods))
+        if len(selecting) > 1:
+            why = f"pods by selector {selector} are controlled by multiple HPAs: [{' '.join(selecting)}]"
+            raise self._refused(run, "AmbiguousSelector", why)
+
+    def _refused(self, run: _Run, reason: str, why: str) -> _NoSize:
+        run.warn(reason, why)
+        run.inactive(reason, why)
+        return _NoSize(why)
+
+    def _selected(self, namespace: str, selector: Selector) -> list[Object]:
+        return [p for p in self._pods.store.list(namespace) if selector.matches(labels_of(p))]
 
     async def _rescale(
         self, run: _Run, resource: Resource, scale: Object, desired: int, reason: str, history: History
@@ -171,7 +218,7 @@ class HorizontalReconciler:
             run.warn("FailedRescale", f"New size: {desired}; reason: {reason}; error: {err}")
             text = f"the HPA controller was unable to update the target scale: {err}"
             run.condition("AbleToScale", "False", "FailedUpdateScale", text)
-            run.sized(current, run.status.get("desiredReplicas", 0))
+            run.sized(current, None)
             return
         text = f"the HPA controller was able to update the target scale to {desired}"
         run.condition("AbleToScale", "True", "SucceededRescale", text)

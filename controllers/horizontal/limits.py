@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,59 +38,72 @@ class Limited:
 def limit(spec: Object, current: int, wanted: int, history: History, now: datetime, downscale: int) -> Limited:
     """``downscale``: seconds of stabilization before scaling down where the object names none."""
     behavior = spec.get("behavior")
-    up, down = ((behavior or {}).get(side) or {} for side in ("scaleUp", "scaleDown"))
-    stable, why = _stabilized(current, wanted, history, now, _windows(behavior, up, down, downscale))
-    able = why if stable != wanted else ("True", "ReadyForNewScale", "recommended size matches current size")
     if behavior is None:
+        stable, why = _highest_recent(wanted, history, now, downscale)
         highest: float = max(2 * current, 4)
         lowest: float = 0
     else:
-        highest = max(current, _highest(up, current, history.changes, now))
-        lowest = min(current, _lowest(down, current, history.changes, now))
-    replicas, reason, message = _bounded(spec, current, stable, highest, lowest)
+        up, down = behavior.get("scaleUp") or {}, behavior.get("scaleDown") or {}
+        stable, why = _stabilized(current, wanted, history, now, (up, down), downscale)
+        highest = max(current, _reach(_UP, up, current, history.changes, now))
+        lowest = min(current, _reach(_DOWN, down, current, history.changes, now))
+    able = why if stable != wanted else ("True", "ReadyForNewScale", "recommended size matches current size")
+    replicas, reason, message = _bounded(spec, stable, highest, lowest)
     return Limited(replicas, able, ("False" if replicas == stable else "True", reason, message))
 
 
-def _windows(behavior: Object | None, up: Object, down: Object, downscale: int) -> tuple[int, int]:
-    own = down.get("stabilizationWindowSeconds") if behavior is not None else None
-    return int(up.get("stabilizationWindowSeconds") or 0), downscale if own is None else int(own)
+_LOWER = ("True", "ScaleUpStabilized", _RECENT.format("lower", "lowest"))
+_HIGHER = ("True", "ScaleDownStabilized", _RECENT.format("higher", "highest"))
+
+
+def _highest_recent(wanted: int, history: History, now: datetime, window: int) -> tuple[int, tuple[str, str, str]]:
+    """Without rules for the behaviour nothing is given up that was recommended lately."""
+    since = now - timedelta(seconds=window)
+    return max([wanted, *(size for at, size in history.recommendations if at >= since)]), _HIGHER
 
 
 def _stabilized(
-    current: int, wanted: int, history: History, now: datetime, windows: tuple[int, int]
+    current: int, wanted: int, history: History, now: datetime, rules: tuple[Object, Object], downscale: int
 ) -> tuple[int, tuple[str, str, str]]:
-    rising = wanted >= current
-    since = now - timedelta(seconds=windows[0 if rising else 1])
-    recent = [size for at, size in history.recommendations if at > since]
-    if rising:
-        return min([wanted, *recent]), ("True", "ScaleUpStabilized", _RECENT.format("lower", "lowest"))
-    return max([wanted, *recent]), ("True", "ScaleDownStabilized", _RECENT.format("higher", "highest"))
+    """As few changes of the current size as bring it between the lowest and the highest recent recommendations."""
+    up, down = rules
+    own = down.get("stabilizationWindowSeconds")
+    windows = int(up.get("stabilizationWindowSeconds") or 0), downscale if own is None else int(own)
+    low, high = (
+        [wanted, *(size for at, size in history.recommendations if at > now - timedelta(seconds=window))]
+        for window in windows
+    )
+    stable = min(max(current, min(low)), max(high))
+    return stable, _LOWER if wanted >= current else _HIGHER
 
 
-def _highest(rules: Mapping[str, Any], current: int, changes: Sequence[tuple[datetime, int]], now: datetime) -> float:
+@dataclass(frozen=True, slots=True)
+class _Direction:
+    """``sign``: whether pods are added or taken away; ``rounded``: how a part of a pod counts."""
+
+    sign: int
+    rounded: Callable[[float], int]
+    unlimited: float
+
+
+_UP, _DOWN = _Direction(1, math.ceil, math.inf), _Direction(-1, int, 0)
+
+
+def _reach(
+    way: _Direction, rules: Mapping[str, Any], current: int, changes: Sequence[tuple[datetime, int]], now: datetime
+) -> float:
+    """How far the policies let the size go now, from where it was at the beginning of each policy's period."""
     if rules.get("selectPolicy") == "Disabled":
         return current
     found: list[float] = []
     for policy in rules.get("policies") or ():
-        start = current - sum(c for c in _recent(policy, changes, now) if c > 0)
-        by_pods = policy["type"] == "Pods"
-        found.append(start + policy["value"] if by_pods else math.ceil(start * (1 + policy["value"] / 100)))
+        start = current - sum(_recent(policy, changes, now))
+        step = way.sign * policy["value"]
+        found.append(start + step if policy["type"] == "Pods" else way.rounded(start * (1 + step / 100)))
     if not found:
-        return math.inf
-    return min(found) if rules.get("selectPolicy") == "Min" else max(found)
-
-
-def _lowest(rules: Mapping[str, Any], current: int, changes: Sequence[tuple[datetime, int]], now: datetime) -> float:
-    if rules.get("selectPolicy") == "Disabled":
-        return current
-    found: list[float] = []
-    for policy in rules.get("policies") or ():
-        start = current - sum(c for c in _recent(policy, changes, now) if c < 0)
-        by_pods = policy["type"] == "Pods"
-        found.append(start - policy["value"] if by_pods else int(start * (1 - policy["value"] / 100)))
-    if not found:
-        return 0
-    return max(found) if rules.get("selectPolicy") == "Min" else min(found)
+        return way.unlimited
+    boldest = max if (way.sign > 0) == (rules.get("selectPolicy") != "Min") else min
+    return boldest(found)
 
 
 def _recent(policy: Mapping[str, Any], changes: Sequence[tuple[datetime, int]], now: datetime) -> list[int]:
@@ -98,7 +111,7 @@ def _recent(policy: Mapping[str, Any], changes: Sequence[tuple[datetime, int]], 
     return [change for at, change in changes if at > since]
 
 
-def _bounded(spec: Object, current: int, wanted: int, highest: float, lowest: float) -> tuple[int, str, str]:
+def _bounded(spec: Object, wanted: int, highest: float, lowest: float) -> tuple[int, str, str]:
     """The bounds of the spec and of the pace, whichever is tighter."""
     least, most = int(spec.get("minReplicas") or 1) if spec.get("minReplicas") != 0 else 0, int(spec["maxReplicas"])
     top, reason_up = (int(highest), "ScaleUpLimit") if most > highest else (most, "TooManyReplicas")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from controllers.horizontal import calculator
 from controllers.horizontal.calculator import MetricsUnusable, Proposal, Settings, Usage
 from controllers.horizontal.custom import CustomMetrics
-from kubeling.api import quantity
+from kubeling.api import quantity, selectors
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of, parse_time
 from kubeling.api.quantity import Quantity
@@ -59,6 +59,8 @@ _SUMMARIES = {
     "Resource": "{name} resource metric value",
     "ContainerResource": "{name} container metric value",
 }
+UNKNOWN: Object = {"type": ""}
+"""What ``status.currentMetrics`` says in the place of a metric that failed: the entries stand beside those of the spec."""
 
 
 class Metrics:
@@ -82,8 +84,8 @@ class Metrics:
                     return await self._external(source, target, settings)
             return await self._resource(source, target, settings, now, container=kind == "ContainerResource")
         except MetricsUnusable as err:
-            name = source["metric"]["name"] if "metric" in source else source["name"]
-            summary = f"failed to get {_SUMMARIES[kind].format(name=name)}: {err}"
+            name = source.get("container") or (source.get("metric") or source)["name"]
+            summary = f"failed to get {_SUMMARIES[kind].format(name=name)}: {_reported(kind, source)}{err}"
             raise MetricFailed(f"FailedGet{kind}Metric", str(err), summary) from err
 
     async def _pods(self, source: Object, target: Target, settings: Settings, now: datetime) -> Found:
@@ -105,10 +107,7 @@ class Metrics:
         except MetricsUnusable as err:
             # upstream's sentence, in upstream's order
             who = f"{described['kind']} on {target.namespace} {described['name']}"
-            failure = f"unable to get metric {metric['name']}: {who}/{err}"
-            if goal["type"] == "AverageValue":
-                failure = f"failed to get {metric['name']} object metric: {failure}"
-            raise MetricsUnusable(failure) from err
+            raise MetricsUnusable(f"unable to get metric {metric['name']}: {who}/{err}") from err
         status: Object = {"describedObject": described, "metric": metric}
         if goal["type"] == "Value" and goal.get("value") is not None:
             wanted = quantity.parse(goal["value"]).milli()
@@ -117,21 +116,21 @@ class Metrics:
         else:
             wanted = quantity.parse(goal["averageValue"]).milli()
             proposal = calculator.per_pod(target.observed, usage, wanted, settings)
-            replicas, name = proposal.replicas, f"external metric {metric['name']}({_selector_as_go(metric)})"
+            replicas, name = (
+                proposal.replicas,
+                f"external metric {metric['name']}({selectors.go_text(metric.get('selector'))})",
+            )
             current = {"averageValue": _text(proposal.average)}
         return Found(replicas, name, {"type": "Object", "object": {**status, "current": current}})
 
     async def _external(self, source: Object, target: Target, settings: Settings) -> Found:
         metric, goal = source["metric"], source["target"]
-        shown = _selector_as_go(metric)
+        shown = selectors.go_text(metric.get("selector"))
         try:
             usage = await self._custom.external(target.namespace, metric)
         except MetricsUnusable as err:
             failure = f"unable to get external metric {target.namespace}/{metric['name']}/{shown}: {err}"
-            what = (
-                f"external metric {metric['name']}" if goal["type"] == "Value" else f"{metric['name']} external metric"
-            )
-            raise MetricsUnusable(f"failed to get {what}: {failure}") from err
+            raise MetricsUnusable(failure) from err
         if goal["type"] == "Value":
             wanted = quantity.parse(goal["value"]).milli()
             replicas = calculator.by_ratio(target.replicas, usage, wanted, target.pods, settings)
@@ -175,8 +174,24 @@ class Metrics:
             raise MetricsUnusable(f"unable to fetch metrics from resource metrics API: {err}") from err
         if not answer["items"]:
             raise MetricsUnusable("no metrics returned from resource metrics API")
+        for item in answer["items"]:
+            if container and all(c["name"] != container for c in item["containers"]):
+                where = f"{item['metadata'].get('namespace', '')}/{name_of(item)}"
+                missing = f"container {container} not present in metrics for pod {where}"
+                raise MetricsUnusable(f"failed to get container metrics: {missing}")
         found = {name_of(item): usage_of(item, resource, container) for item in answer["items"]}
         return {name: usage for name, usage in found.items() if usage is not None}
+
+
+def _reported(kind: str, source: Object) -> str:
+    """What comes between the summary's own words and the failure."""
+    name, average = (source.get("metric") or {}).get("name"), source["target"].get("type") == "AverageValue"
+    match kind:
+        case "External":
+            return f"failed to get {name} external metric: " if average else f"failed to get external metric {name}: "
+        case "Object":
+            return f"failed to get {name} object metric: " if average else ""
+    return ""
 
 
 def _groups(
@@ -189,22 +204,6 @@ def _groups(
 
 def _text(milli: int) -> str:
     return str(Quantity(Decimal(milli).scaleb(-3)))
-
-
-def _selector_as_go(metric: Object) -> str:
-    """A LabelSelector as upstream's texts show it."""
-    selector = metric.get("selector")
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},Values:[{' '.join(e.get('values') or ())}],}},"
-        for e in selector.get("matchExpressions") or ()
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )
 
 
 def usage_of(item: Mapping[str, object], resource: str, container: str = "") -> Usage | None:
@@ -226,6 +225,8 @@ def _found(source: Object, proposal: Proposal, container: bool) -> Found:
     status: Object = {"name": source["name"], "current": current}
     if container:
         status["container"] = source["container"]
-    what = "container resource" if container else "resource"
-    suffix = " utilization (percentage of request)" if proposal.utilization is not None else ""
-    return Found(proposal.replicas, f"{source['name']} {what}{suffix}", {"type": kind, key: status})
+    name = f"{source['name']} resource"
+    if proposal.utilization is not None:
+        what = "container resource" if container else "resource"
+        name = f"{source['name']} {what} utilization (percentage of request)"
+    return Found(proposal.replicas, name, {"type": kind, key: status})

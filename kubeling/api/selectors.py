@@ -267,3 +267,15 @@ def parse_fields(text: str) -> FieldSelector:
             raise SelectorError(f"invalid field selector: unescaped '=' in '{value}'")
         terms.append(FieldTerm(match.group(1), match.group(2) != "!=", re.sub(r"\\(.)", r"\1", value)))
     return FieldSelector(tuple(terms))
+
+
+def go_text(selector: Mapping[str, Any] | None) -> str:
+    """A LabelSelector as Go prints one inside upstream's messages."""
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{k}: {v}," for k, v in sorted((selector.get("matchLabels") or {}).items()))
+    terms = "".join(
+        f"LabelSelectorRequirement{{Key:{e['key']},Operator:{e['operator']},Values:[{' '.join(e.get('values') or ())}],}},"
+        for e in selector.get("matchExpressions") or ()
+    )
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{terms}}},}}"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from apiserver.admission.common import refused
-from apiserver.admission.pod_resources import Resources, resources
 from apiserver.admission.quota.usage import in_scopes, missing_values, usage
 from apiserver.registry.admission import AdmissionAttributes, NoAdmission
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of
+from kubeling.api.podresources import Resources, resources
 from kubeling.api.quantity import Quantity
 from kubeling.api.resources import RESOURCE_QUOTAS
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from apiserver.admission.pod_resources import Resources, add, of_container, pod_limits, pod_requests
 from kubeling.api import quantity
 from kubeling.api.meta import Object, annotations_of
+from kubeling.api.podresources import Resources, add, of_container, pod_limits, pod_requests
 from kubeling.api.quantity import Quantity
 from kubeling.api.selectors import Requirement
 

@@ -34,7 +34,8 @@ class Stream(httpx.AsyncByteStream):
 
 
 class FakeApi:
-    """Holds objects; ``client()`` talks to it. ``writes`` lists (method, path) of every write that was accepted."""
+    """Holds objects; ``client()`` talks to it. ``writes`` lists (method, path) of every write that was accepted.
+    ``served``: what other servers answer at a path, as the metrics API."""
 
     def __init__(
         self, clock: Clock, *, seed: int = 0, fail: Callable[[httpx.Request], StatusError | None] | None = None
@@ -44,6 +45,7 @@ class FakeApi:
         self.history: list[tuple[int, str, Id, Object]] = []
         self.watchers: list[tuple[str, str, str, Stream]] = []
         self.writes: list[tuple[str, str]] = []
+        self.served: dict[str, Object] = {}
         self.version = 100
         self.fail = fail
         self._random = random.Random(seed)
@@ -62,7 +64,8 @@ class FakeApi:
             return httpx.Response(err.code, json=err.status)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        if (found := discovery(request.url.path)) is not None:
+        found = self.served.get(request.url.path) or discovery(request.url.path)
+        if found is not None:
             return httpx.Response(200, json=found)
         resource, namespace, name, sub = parse(request.url.path)
         body = orjson.loads(request.content) if request.content else {}
@@ -70,6 +73,8 @@ class FakeApi:
         if request.method == "GET":
             if params.get("watch"):
                 return self._watch(resource, namespace, int(params.get("resourceVersion") or 0))
+            if sub == "scale":
+                return httpx.Response(200, json=scale_of(self._get((resource.group, resource.plural, namespace, name))))
             if name:
                 return httpx.Response(200, json=self._get((resource.group, resource.plural, namespace, name)))
             items = self.all(resource, namespace)
@@ -78,6 +83,9 @@ class FakeApi:
         match request.method:
             case "POST":
                 done = self.create(resource, body, namespace)
+            case "PUT" if sub == "scale":
+                size = body["spec"]["replicas"]
+                done = scale_of(self.update(resource, namespace, name, lambda o: o["spec"].update(replicas=size)))
             case "PUT":
                 done = self._put(resource, namespace, name, sub, body)
             case "PATCH":
@@ -212,6 +220,14 @@ class FakeApi:
                 stream.queue.put_nowait(line(type_, obj))
         self.watchers.append((resource.group, resource.plural, namespace, stream))
         return httpx.Response(200, stream=stream)
+
+
+def scale_of(obj: Object) -> Object:
+    """The scale of a workload whose selector is ``matchLabels``."""
+    labels = ",".join(f"{k}={v}" for k, v in ((obj["spec"].get("selector") or {}).get("matchLabels") or {}).items())
+    replicas = obj["spec"].get("replicas", 1)
+    status = {"replicas": (obj.get("status") or {}).get("replicas", replicas), "selector": labels}
+    return {"kind": "Scale", "metadata": obj["metadata"], "spec": {"replicas": replicas}, "status": status}
 
 
 def line(type_: str, obj: Object) -> bytes:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from controllers.horizontal import calculator
+from controllers.horizontal import CONTROLLER, calculator
 from controllers.horizontal.calculator import MetricsUnusable, Settings, Usage
 from controllers.horizontal.limits import History, limit
 from controllers.horizontal.metrics import Found, MetricFailed, Metrics, Target, usage_of
 from kubeling.api.meta import Object, rfc3339
+from kubeling.api.resources import DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, PODS
 from kubeling.api.selectors import parse_labels
+from tests.unit.controllers.world import World
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SETTINGS = Settings(timedelta(minutes=5), timedelta(seconds=30), 0.1, 0.1)
@@ -69,6 +71,21 @@ def test_what_cannot_be_worked_out_is_told() -> None:
         size(1, 50, [None])
 
 
+def test_a_named_container_must_be_there() -> None:
+    assert calculator.requests_of([pod("p")], "cpu", "c") == {"p": 100}
+    with pytest.raises(MetricsUnusable, match="container d not found in Pod p"):
+        calculator.requests_of([pod("p")], "cpu", "d")
+
+
+def test_what_the_whole_pod_requests_counts_instead_of_its_containers() -> None:
+    whole = pod("p")
+    whole["spec"]["resources"] = {"requests": {"cpu": "250m"}}
+    assert calculator.requests_of([whole], "cpu") == {"p": 250}
+    assert calculator.requests_of([whole], "cpu", "c") == {"p": 100}
+    with pytest.raises(MetricsUnusable, match="missing pod-level request for memory in Pod p"):
+        calculator.requests_of([whole], "memory")
+
+
 def test_average_value() -> None:
     metrics = {"a": Usage(200, NOW, timedelta(0)), "b": Usage(100, NOW, timedelta(0))}
     groups = calculator.group([pod("a"), pod("b")], metrics, "memory", SETTINGS, NOW)
@@ -89,7 +106,27 @@ def rules(value: int, kind: str = "Pods", **more: Any) -> Object:
         ({}, 3, 0, History(), 1, "ReadyForNewScale", "TooFewReplicas"),
         ({}, 6, 2, History([(ago(4), 5)]), 5, "ScaleDownStabilized", "DesiredWithinRange"),
         ({}, 6, 2, History([(ago(6), 5)]), 2, "ReadyForNewScale", "DesiredWithinRange"),
+        ({}, 3, 4, History([(ago(1), 9)]), 6, "ScaleDownStabilized", "ScaleUpLimit"),
+        ({}, 3, 4, History([(ago(5), 5)]), 5, "ScaleDownStabilized", "DesiredWithinRange"),
         ({"scaleUp": rules(2)}, 3, 9, History(), 5, "ReadyForNewScale", "ScaleUpLimit"),
+        (
+            {"scaleUp": rules(2)},
+            5,
+            9,
+            History([], [(ago(0.5), 2), (ago(0.4), -1)]),
+            6,
+            "ReadyForNewScale",
+            "ScaleUpLimit",
+        ),
+        (
+            {"scaleUp": rules(9, stabilizationWindowSeconds=60)},
+            5,
+            9,
+            History([(ago(0.5), 3)]),
+            5,
+            "ScaleUpStabilized",
+            "DesiredWithinRange",
+        ),
         ({"scaleUp": rules(2)}, 5, 9, History([], [(ago(0.5), 2)]), 5, "ReadyForNewScale", "ScaleUpLimit"),
         ({"scaleUp": rules(50, "Percent")}, 3, 9, History(), 5, "ReadyForNewScale", "ScaleUpLimit"),
         ({"scaleUp": rules(2, selectPolicy="Disabled")}, 3, 9, History(), 3, "ReadyForNewScale", "ScaleUpLimit"),
@@ -178,3 +215,120 @@ async def test_a_metric_that_fails_says_why(metric: Object, reason: str, message
     with pytest.raises(MetricFailed) as caught:
         await evaluate(metric)
     assert (caught.value.reason, str(caught.value)) == (reason, message)
+
+
+async def test_a_container_that_the_metrics_do_not_name_is_told() -> None:
+    target = {"type": "AverageValue", "averageValue": "10m"}
+    source = {"name": "cpu", "container": "x", "target": target}
+    with pytest.raises(MetricFailed) as caught:
+        await evaluate({"type": "ContainerResource", "containerResource": source}, ITEM)
+    why = (
+        "failed to get cpu usage: unable to get metrics for resource cpu: failed to get container metrics: "
+        "container x not present in metrics for pod /p0"
+    )
+    assert str(caught.value) == why
+    assert caught.value.summary == f"failed to get x container metric value: {why}"
+
+
+async def test_an_average_value_of_a_container_is_called_as_that_of_a_pod() -> None:
+    source = {"name": "cpu", "container": "c", "target": {"type": "AverageValue", "averageValue": "10m"}}
+    found = await evaluate({"type": "ContainerResource", "containerResource": source}, ITEM)
+    assert (found.replicas, found.name) == (3, "cpu resource")
+
+
+METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/ns/pods"
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+OTHER = {"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Mi"}}}
+
+
+def cluster(w: World, usage: str, *metrics: Object, replicas: int = 2, **spec: Any) -> None:
+    """A Deployment whose pods request 100m and use so much each, and its autoscaler."""
+    labels, now = {"app": "web"}, rfc3339(w.clock.now())
+    w.create(DEPLOYMENTS, "web", {"replicas": replicas, "selector": {"matchLabels": labels}})
+    items = []
+    for number in range(replicas):
+        container = {"name": "c", "resources": {"requests": {"cpu": "100m"}}}
+        made = w.create(PODS, f"p{number}", {"containers": [container]}, labels=labels)
+        condition = {"type": "Ready", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}
+        w.set_status(made, phase="Running", conditions=[condition], startTime="2020-01-01T00:00:00Z")
+        used = [{"name": "c", "usage": {"cpu": usage}}]
+        items.append({"metadata": {"name": f"p{number}", "namespace": "ns"}, "timestamp": now, "window": "15s",
+                      "containers": used})  # fmt: skip
+    w.api.served[METRICS] = {"items": items}
+    autoscaler(w, "web", *metrics, **spec)
+
+
+def autoscaler(w: World, name: str, *metrics: Object, **spec: Any) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    bounds = {"minReplicas": 1, "maxReplicas": 10, **spec}
+    w.create(HORIZONTAL_POD_AUTOSCALERS, name, {"scaleTargetRef": target, "metrics": list(metrics), **bounds})
+
+
+def told(w: World, name: str = "web") -> Object:
+    hpa = w.get(HORIZONTAL_POD_AUTOSCALERS, name)
+    return {c["type"]: (c["status"], c["reason"]) for c in hpa["status"]["conditions"]}
+
+
+async def test_a_rescale_is_told_in_status_and_event() -> None:
+    async with World(CONTROLLER) as w:
+        cluster(w, "100m", CPU)
+        await w.clock.advance(1)
+        assert w.get(DEPLOYMENTS, "web")["spec"]["replicas"] == 4
+        status = w.get(HORIZONTAL_POD_AUTOSCALERS, "web")["status"]
+        assert (status["currentReplicas"], status["desiredReplicas"]) == (2, 4)
+        assert told(w) == {
+            "AbleToScale": ("True", "SucceededRescale"),
+            "ScalingActive": ("True", "ValidMetricFound"),
+            "ScalingLimited": ("False", "DesiredWithinRange"),
+        }
+        text = "New size: 4; reason: cpu resource utilization (percentage of request) above target"
+        assert w.events() == [("SuccessfulRescale", text)]
+
+
+async def test_metrics_that_fail_keep_their_place_in_the_status() -> None:
+    async with World(CONTROLLER) as w:
+        cluster(w, "100m", OTHER, CPU)
+        await w.clock.advance(1)
+        shown = w.get(HORIZONTAL_POD_AUTOSCALERS, "web")["status"]["currentMetrics"]
+        assert [m["type"] for m in shown] == ["", "Resource"]
+
+
+async def test_without_any_figure_the_last_ones_are_no_longer_shown() -> None:
+    async with World(CONTROLLER) as w:
+        cluster(w, "50m", CPU)
+        await w.clock.advance(1)
+        w.api.served[METRICS] = {"items": []}
+        await w.clock.advance(16)
+        status = w.get(HORIZONTAL_POD_AUTOSCALERS, "web")["status"]
+        assert status["currentMetrics"] == [{"type": ""}]
+        assert told(w)["ScalingActive"] == ("False", "FailedGetResourceMetric")
+        assert [reason for reason, _ in w.events()] == ["FailedGetResourceMetric", "FailedComputeMetricsReplicas"]
+        w.api.update(DEPLOYMENTS, "ns", "web", lambda d: d["spec"].update(replicas=0))
+        await w.clock.advance(16)
+        assert "currentMetrics" not in w.get(HORIZONTAL_POD_AUTOSCALERS, "web")["status"]
+        assert told(w)["ScalingActive"] == ("False", "ScalingDisabled")
+
+
+async def test_pods_of_two_autoscalers_are_scaled_by_neither() -> None:
+    async with World(CONTROLLER) as w:
+        cluster(w, "50m", CPU)
+        autoscaler(w, "other", CPU)
+        await w.clock.advance(31)
+        why = "pods by selector app=web are controlled by multiple HPAs: [ns/other ns/web]"
+        for name in ("web", "other"):
+            assert told(w, name)["ScalingActive"] == ("False", "AmbiguousSelector")
+        assert {("AmbiguousSelector", why), ("FailedComputeMetricsReplicas", why)} <= set(w.events())
+        w.api.delete(HORIZONTAL_POD_AUTOSCALERS, "ns", "other")
+        await w.clock.advance(16)
+        assert told(w)["ScalingActive"] == ("True", "ValidMetricFound")
+
+
+async def test_a_target_that_is_not_there_is_told() -> None:
+    async with World(CONTROLLER) as w:
+        autoscaler(w, "web", CPU)
+        target = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "t"}
+        w.create(HORIZONTAL_POD_AUTOSCALERS, "thing", {"scaleTargetRef": target, "maxReplicas": 3})
+        await w.clock.advance(1)
+        for name in ("web", "thing"):
+            assert told(w, name) == {"AbleToScale": ("False", "FailedGetScale")}
+        assert ("FailedGetScale", 'no matches for kind "Thing" in group "example.com"') in w.events()

@@ -51,7 +51,7 @@ def test_size_by_the_whole_value(current: int, usage: int, target: int, pods: li
 
 
 def test_a_ratio_without_pods_gives_nothing() -> None:
-    with pytest.raises(MetricsUnusable, match="unable to calculate ready pods: no pods matched by selector"):
+    with pytest.raises(MetricsUnusable, match="unable to calculate ready pods: no pods returned by selector"):
         calculator.by_ratio(2, 200, 100, [], SETTINGS)
 
 
@@ -196,9 +196,19 @@ NOT_FOUND = "the server could not find the requested resource"
             {"type": "External", "external": {"metric": {"name": "m"}, "target": goal("AverageValue", "1")}},
             (),
             "FailedGetExternalMetric",
-            "failed to get m external metric: unable to get external metric ns/m/nil: unable to fetch metrics from external "
+            "unable to get external metric ns/m/nil: unable to fetch metrics from external "
             f"metrics API: {NOT_FOUND} (get m.external.metrics.k8s.io)",
-            "failed to get m external metric value: ",
+            "failed to get m external metric value: failed to get m external metric: ",
+        ),
+        (
+            {
+                "type": "Object",
+                "object": {"describedObject": INGRESS, "metric": {"name": "m"}, "target": goal("AverageValue", "1")},
+            },
+            (),
+            "FailedGetObjectMetric",
+            f"unable to get metric m: Ingress on ns main/{UNREGISTERED}",
+            "failed to get object metric value: failed to get m object metric: ",
         ),
     ],
 )

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from apiserver.admission.limit_ranger import ANNOTATION, LimitRanger
-from apiserver.admission.pod_resources import pod_limits, pod_requests
 from apiserver.admission.quota.plugin import ResourceQuota
 from apiserver.admission.quota.usage import in_scopes, usage
 from kubeling.api.errors import StatusError
+from kubeling.api.podresources import pod_limits, pod_requests
 from kubeling.api.resources import LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
 
 
