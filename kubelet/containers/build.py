@@ -42,7 +42,8 @@ class VolumePath:
     block: bool = False
 
 
-def sandbox_spec(pod: Object, attempt: int, node: NodeFacts) -> SandboxSpec:
+def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "") -> SandboxSpec:
+    """The runtime's spec of the pod's sandbox; ``handler`` names the runtime, empty for the engine's default."""
     spec = podspec.spec_of(pod)
     context = spec.get("securityContext") or {}
     ports = tuple(
@@ -60,6 +61,7 @@ def sandbox_spec(pod: Object, attempt: int, node: NodeFacts) -> SandboxSpec:
         host_ipc=bool(spec.get("hostIPC")),
         ports=ports,
         sysctls={s["name"]: s.get("value", "") for s in context.get("sysctls") or ()},
+        handler=handler,
     )
 
 
@@ -122,6 +124,7 @@ def container_spec(
     mounts: Sequence[Mount],
     devices: Sequence[Device] = (),
     observed: PodRecord,
+    handler: str = "",
 ) -> ContainerSpec:
     """The runtime's spec of one container. Raises ConfigError."""
     spec = podspec.spec_of(pod)
@@ -156,6 +159,7 @@ def container_spec(
         host_ipc=bool(spec.get("hostIPC")),
         host_network=bool(spec.get("hostNetwork")),
         pid_of=target.id if target else "",
+        handler=handler,
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
         stop_seconds=podspec.grace_period(pod),
     )

@@ -136,7 +136,10 @@ def node_status(
             "systemUUID": machine.system_uuid,
             **({"swap": {"capacity": machine.swap}} if machine.swap else {}),
         },
-        "runtimeHandlers": [{"name": "", "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}],
+        "runtimeHandlers": [
+            {"name": name, "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}
+            for name in ("", *runtime.get("handlers", ()))
+        ],
         "features": {"supplementalGroupsPolicy": False},
     }
 

@@ -45,8 +45,8 @@ class PodGround:
             return
         pod, kit = self._current.pod, self._kit
         try:
-            await kit.starter.require_runtime_handler(pod)
-            await kit.runtime.run_sandbox(sandbox_spec(pod, actions.attempt, kit.node))
+            handler = await kit.starter.runtime_handler(pod)
+            await kit.runtime.run_sandbox(sandbox_spec(pod, actions.attempt, kit.node, handler))
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as err:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from kubelet.pods import spec as podspec
-from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.protocol import Runtime, RuntimeFailure
 from kubelet.volumes.base import Objects, VolumeError
 from kubeling.api.meta import Object
 from kubeling.api.resources import RUNTIME_CLASSES
-
-# the engine runs every container with its own default, which is runc
-_HANDLERS = frozenset({"", "runc"})
 
 
 def require_engine_abilities(pod: Object) -> None:
@@ -24,11 +21,14 @@ def require_engine_abilities(pod: Object) -> None:
         )
 
 
-async def require_runtime_handler(pod: Object, objects: Objects) -> None:
-    """Raises RuntimeFailure when the pod's RuntimeClass is unknown or its handler is none of ours."""
+async def runtime_handler(pod: Object, objects: Objects, runtime: Runtime) -> str:
+    """The handler of the pod's RuntimeClass, empty for the engine's default.
+
+    Raises RuntimeFailure when the class is unknown or the engine has no runtime of the handler's name.
+    """
     name = podspec.spec_of(pod).get("runtimeClassName") or ""
     if not name:
-        return
+        return ""
     try:
         found = await objects.get(RUNTIME_CLASSES, "", name, podspec.ref_of(pod).uid)
     except VolumeError as err:
@@ -36,7 +36,8 @@ async def require_runtime_handler(pod: Object, objects: Objects) -> None:
     if found is None:
         raise RuntimeFailure(f'runtimeclass.node.k8s.io "{name}" not found')
     handler = found.get("handler") or ""
-    if handler not in _HANDLERS:
+    if handler and handler not in (await runtime.version())["handlers"]:
         raise RuntimeFailure(
             f'rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for "{handler}" is configured'
         )
+    return str(handler)

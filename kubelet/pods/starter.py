@@ -19,7 +19,7 @@ from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.recorder import Recorder, container_events
-from kubelet.pods.runtimeclass import require_engine_abilities, require_runtime_handler
+from kubelet.pods.runtimeclass import require_engine_abilities, runtime_handler
 from kubelet.pods.services import Services
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
@@ -98,10 +98,13 @@ class ContainerStarter:
         await self._post_start(pod, step.container, container_id, sandbox)
         return container_id
 
-    async def require_runtime_handler(self, pod: Object) -> None:
-        """Raises RuntimeFailure when the pod asks for a runtime, or something of it, that this node does not have."""
+    async def runtime_handler(self, pod: Object) -> str:
+        """The runtime that the pod asks for, empty for the engine's default.
+
+        Raises RuntimeFailure when it, or something else that the pod asks of it, is not here.
+        """
         require_engine_abilities(pod)
-        await require_runtime_handler(pod, self._objects)
+        return await runtime_handler(pod, self._objects, self._runtime)
 
     def tell(self, pod: Object, container: Object, type_: str, reason: str, message: str) -> None:
         """An event about a container."""
@@ -144,8 +147,17 @@ class ContainerStarter:
             mounts=mounts,
             devices=container_devices(step.container, volumes),
             observed=observed,
+            handler=await self._handler(pod),
         )
         return await self._runtime.create_container(spec, sandbox, image)
+
+    async def _handler(self, pod: Object) -> str:
+        try:
+            return await runtime_handler(pod, self._objects, self._runtime)
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as err:
+            raise ConfigError(str(err)) from err
 
     async def _lookups(self, pod: Object, container: Object, volumes: Mapping[str, VolumePath]) -> Lookups:
         config_maps, secrets = references(container)

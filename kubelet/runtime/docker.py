@@ -78,6 +78,7 @@ class DockerRuntime(DockerAccess):
             "memory": info["MemTotal"],
             "cpus": info["NCPU"],
             "cgroup_version": info.get("CgroupVersion", "1"),
+            "handlers": tuple(sorted(info.get("Runtimes") or ())),
         }
 
     # --- life of containers --------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -
         "ReadonlyRootfs": True,
         "CpuShares": 2,
     }
+    if spec.handler:
+        host["Runtime"] = spec.handler
     if spec.host_pid:
         host["PidMode"] = "host"
     if spec.sysctls:
@@ -97,6 +99,8 @@ def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, 
         **resource_config(spec.resources),
         **security_config(spec.security),
     }
+    if spec.handler:
+        host["Runtime"] = spec.handler
     if spec.devices:
         host["Devices"] = [
             {"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": "rm" if d.read_only else "rwm"}

@@ -49,7 +49,7 @@ class SimulatedRuntime:
         """Nothing to close."""
 
     async def version(self) -> Mapping[str, Any]:
-        return {"runtime": "simulated://1.0.0", "os_image": "Simulated", "kernel": "", "root_dir": "/"}
+        return {"runtime": "simulated://1.0.0", "os_image": "Simulated", "kernel": "", "root_dir": "/", "handlers": ()}
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         while True:

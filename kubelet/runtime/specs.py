@@ -78,6 +78,7 @@ class SandboxSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     ip: str = ""
+    handler: str = ""  # the engine's name of the runtime; empty for its default
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class ContainerSpec:
     host_ipc: bool = False
     host_network: bool = False
     pid_of: str = ""
+    handler: str = ""  # as the sandbox's
     stop_signal: str = ""
     stop_seconds: int = 30  # what a stopping engine gives it
     spec_hash: str = ""

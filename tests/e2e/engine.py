@@ -42,6 +42,7 @@ class Engine:
             *self.prefix, "dockerd", f"--host=unix://{self.socket}", f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}", f"--pidfile={self.folder / 'pid'}",
             f"--containerd-namespace={self.name}", f"--containerd-plugins-namespace=plugins-{self.name}",
+            "--add-runtime=other=runc",
         ]  # fmt: skip
         # a pid file of a killed engine, or of its containerd, may name a process that init has not reaped yet
         eventually(lambda: not _processes((f"containerd --config {self.folder}",)), 30)

@@ -22,6 +22,7 @@ from tests.e2e.support import (
     api_away,
     assert_no_leaks,
     eventually,
+    run,
     start_cluster,
     stop_cluster,
 )
@@ -85,6 +86,25 @@ def until_restarted(k: Kubectl, name: str, count: int) -> Any:
         return status if status["restartCount"] == count and "running" in status["state"] and status["ready"] else None
 
     return eventually(look, 60)
+
+
+def test_a_runtime_class_chooses_among_the_engines_runtimes(engine, cluster, k):
+    handlers = {h.get("name", "") for h in cluster.get("node", f"{cluster.name}-1")["status"]["runtimeHandlers"]}
+    assert {"", "other", "runc"} <= handlers
+    name = f"class-{k.namespace}"
+    runtime_class = {
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "other",
+    }  # fmt: skip
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(runtime_class))
+    try:
+        put(k, "classy", SLEEP, runtimeClassName=name)
+        ready(k, "classy")
+        label = f"label=io.kubernetes.pod.namespace={k.namespace}"
+        ids = run("docker", "ps", "-q", "--filter", label, env={**os.environ, **engine.env}).split()
+        asked = ("docker", "inspect", "-f", "{{.HostConfig.Runtime}}", *ids)
+        assert run(*asked, env={**os.environ, **engine.env}).split() == ["other", "other"]
+    finally:
+        cluster.kubectl("delete", "runtimeclass", name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

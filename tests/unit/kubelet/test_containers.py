@@ -241,7 +241,8 @@ def test_docker_bodies() -> None:
         },
         shareProcessNamespace=True,
     )
-    sandbox = sandbox_config(sandbox_spec(given, 0, NODE), "kubeling-dev", {})
+    sandbox = sandbox_config(sandbox_spec(given, 0, NODE, "crun"), "kubeling-dev", {})
+    assert sandbox["HostConfig"]["Runtime"] == "crun"
     assert sandbox["Hostname"] == "p"
     assert sandbox["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
     record = PodRecord(PodRef("ns", "p", "u1"), (SandboxRecord("sb", PodRef("ns", "p", "u1"), 0, True, None),))  # type: ignore[arg-type]
@@ -254,10 +255,12 @@ def test_docker_bodies() -> None:
         variables={"A": "1"},
         mounts=[Mount("/a", "/b", True)],
         observed=record,
+        handler="crun",
     )
     body = container_config(spec, "sb", {}, log_config(1000, 3))
     assert (body["Entrypoint"], body["Cmd"]) == (["sh", "-c"], ["echo 1"])
     assert body["Env"] == ["A=1"]
+    assert body["HostConfig"]["Runtime"] == "crun"
     assert body["HostConfig"]["NetworkMode"] == body["HostConfig"]["PidMode"] == "container:sb"
     # an "rprivate" said aloud the engine refuses for folders that hold its own
     assert body["HostConfig"]["Mounts"] == [{"Type": "bind", "Source": "/a", "Target": "/b", "ReadOnly": True}]

@@ -8,7 +8,7 @@ import pytest
 
 from kubelet.containers.build import VolumePath, container_mounts
 from kubelet.containers.failure import ConfigError
-from kubelet.pods.runtimeclass import require_runtime_handler
+from kubelet.pods.runtimeclass import runtime_handler
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.volumes.base import VolumeError
 
@@ -27,13 +27,23 @@ class Classes:
         return {"handler": self.handlers[name]} if name in self.handlers else None
 
 
+class Engine:
+    """One with runc and another runtime."""
+
+    async def version(self) -> Any:
+        return {"handlers": ("crun", "runc")}
+
+
+ENGINE: Any = Engine()
+
+
 def pod(name: str | None) -> dict[str, Any]:
     return {"metadata": {"name": "p", "namespace": "ns", "uid": "u"}, "spec": {"runtimeClassName": name}}
 
 
-@pytest.mark.parametrize("name", [None, "plain", "empty"])
-async def test_the_default_handler_and_runc_run(name: str | None) -> None:
-    await require_runtime_handler(pod(name), Classes(plain="runc", empty=""))
+@pytest.mark.parametrize(("name", "handler"), [(None, ""), ("plain", "runc"), ("other", "crun"), ("empty", "")])
+async def test_the_engines_runtimes_run(name: str | None, handler: str) -> None:
+    assert await runtime_handler(pod(name), Classes(plain="runc", other="crun", empty=""), ENGINE) == handler
 
 
 @pytest.mark.parametrize(
@@ -46,7 +56,7 @@ async def test_the_default_handler_and_runc_run(name: str | None) -> None:
 )
 async def test_other_handlers_are_refused(name: str, why: str) -> None:
     with pytest.raises(RuntimeFailure) as failure:
-        await require_runtime_handler(pod(name), Classes(sandboxed="gvisor"))
+        await runtime_handler(pod(name), Classes(sandboxed="gvisor"), ENGINE)
     assert str(failure.value).endswith(why)
 
 
