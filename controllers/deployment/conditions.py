@@ -22,21 +22,19 @@ def deadline_of(deployment: Object) -> int | None:
 
 def put(status: Object, type_: str, value: str, reason: str, message: str, now: datetime) -> None:
     """Sets a condition in the status; the same status and reason change nothing."""
+    at = rfc3339(now)
+    times = {"lastUpdateTime": at, "lastTransitionTime": at}
+    _place(status, {"type": type_, "status": value, **times, "reason": reason, "message": message})
+
+
+def _place(status: Object, made: Object) -> None:
     conditions: list[Object] = status.setdefault("conditions", [])
-    current = next((c for c in conditions if c["type"] == type_), None)
-    if current is not None and (current["status"], current.get("reason")) == (value, reason):
+    current = next((c for c in conditions if c["type"] == made["type"]), None)
+    if current is not None and (current["status"], current.get("reason")) == (made["status"], made.get("reason")):
         return
-    made = {
-        "type": type_,
-        "status": value,
-        "lastUpdateTime": rfc3339(now),
-        "lastTransitionTime": rfc3339(now),
-        "reason": reason,
-        "message": message,
-    }
-    if current is not None and current["status"] == value:
-        made["lastTransitionTime"] = current.get("lastTransitionTime", made["lastTransitionTime"])
-    drop(status, type_)
+    if current is not None and current["status"] == made["status"] and current.get("lastTransitionTime"):
+        made = {**made, "lastTransitionTime": current["lastTransitionTime"]}
+    drop(status, made["type"])
     status["conditions"].append(made)
 
 
@@ -100,14 +98,7 @@ def failures(status: Object, new: Object | None, old: Sequence[Object]) -> None:
     if not found:
         drop(status, "ReplicaFailure")
         return
-    source = found[0]
-    if (current := condition_of({"status": status}, "ReplicaFailure")) is not None and (
-        current["status"],
-        current.get("reason"),
-    ) == (source["status"], source.get("reason")):
-        return
-    drop(status, "ReplicaFailure")
-    status["conditions"].append({**source, "lastUpdateTime": source.get("lastTransitionTime")})
+    _place(status, {**found[0], "lastUpdateTime": found[0].get("lastTransitionTime")})
 
 
 def is_complete(deployment: Object, status: Object) -> bool:
@@ -150,7 +141,7 @@ def seconds_to_deadline(deployment: Object, status: Object, now: datetime) -> fl
     """When to look again at a rollout that may run out of time; None when it is done or has already."""
     condition = condition_of({"status": status}, "Progressing")
     seconds = deadline_of(deployment)
-    if condition is None or seconds is None or is_complete(deployment, status) or condition["reason"] == TIMED_OUT:
+    if condition is None or seconds is None or condition["reason"] in (COMPLETE, TIMED_OUT):
         return None
     due = parse_time(condition["lastUpdateTime"]) + timedelta(seconds=seconds)
     return max((due - now).total_seconds() + 1.0, 1.0)

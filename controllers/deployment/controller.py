@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.deployment import conditions, sizes
@@ -63,6 +64,7 @@ class DeploymentReconciler:
         if selector.empty:
             text = "This deployment is selecting all pods. A non-empty selector is required."
             self._recorder.event(deployment, "Warning", "SelectingAll", text)
+            await self._observe(deployment)
             return None
         candidates = self._replica_sets.store.by_index(CONTROLLER_UID, uid_of(deployment))
         candidates += self._replica_sets.store.by_index(ORPHANS, key.namespace)
@@ -72,11 +74,18 @@ class DeploymentReconciler:
             return None
         pods = {} if sizes.is_rolling(deployment) else self._pods_of(owned)
         decided = plan(deployment, owned, pods, self._clock.now())
-        if not is_deleting(deployment):
-            await self._act(deployment, decided)
+        if not await self._act(deployment, decided):
+            return None
         if decided.deployment != deployment:
             await self._deployments.update_status(decided.deployment)
         return Result(decided.requeue_after) if decided.requeue_after is not None else None
+
+    async def _observe(self, deployment: Object) -> None:
+        status, generation = deployment.get("status") or {}, deployment["metadata"].get("generation")
+        if int(status.get("observedGeneration") or 0) < int(generation or 0):
+            await self._deployments.update_status(
+                {**deployment, "status": {**status, "observedGeneration": generation}}
+            )
 
     async def _rolled_back(self, deployment: Object, owned: Sequence[Object]) -> bool:
         """Whether the deployment asked for an old revision; what is written then brings the next reconcile."""
@@ -92,14 +101,16 @@ class DeploymentReconciler:
     def _pods_of(self, replica_sets: Iterable[Object]) -> Pods:
         return {uid_of(rs): self._pods.store.by_index(CONTROLLER_UID, uid_of(rs)) for rs in replica_sets}
 
-    async def _act(self, deployment: Object, decided: Plan) -> None:
-        if decided.create is not None:
-            await self._create(deployment, decided)
+    async def _act(self, deployment: Object, decided: Plan) -> bool:
+        """False where nothing can come of it, since the namespace goes away."""
+        if decided.create is not None and not await self._create(deployment, decided.create):
+            return False
         for before, after in decided.updates:
             await self._replica_sets.update(after)
             self._tell_scaling(deployment, before, after)
         for rs in decided.deletes:
             await self._replica_sets.delete(rs)
+        return True
 
     def _tell_scaling(self, deployment: Object, before: Object, after: Object) -> None:
         old, new = sizes.size(before), sizes.size(after)
@@ -108,22 +119,25 @@ class DeploymentReconciler:
             text = f"Scaled {direction} replica set {name_of(after)} from {old} to {new}"
             self._recorder.event(deployment, "Normal", "ScalingReplicaSet", text)
 
-    async def _create(self, deployment: Object, decided: Plan) -> None:
-        """Creates the new ReplicaSet. One of its name that is not ours makes the next attempt choose another hash."""
-        wanted = decided.create or {}
+    async def _create(self, deployment: Object, wanted: Object) -> bool:
+        """Creates the new ReplicaSet; one of its name that is not ours makes the next attempt choose another hash.
+
+        False when the namespace goes away.
+        """
         try:
             made = await self._replica_sets.create(wanted)
         except StatusError as err:
             if is_already_exists(err):
                 await self._name_taken(deployment, wanted, err)
-                return
+                return True
             if is_namespace_terminating(err):
-                return
-            await self._report_failure(decided, wanted, err)
+                return False
+            await self._report_failure(deployment, wanted, err)
             raise
         if sizes.size(made) > 0:
             text = f"Scaled up replica set {name_of(made)} from 0 to {sizes.size(made)}"
             self._recorder.event(deployment, "Normal", "ScalingReplicaSet", text)
+        return True
 
     async def _name_taken(self, deployment: Object, wanted: Object, err: StatusError) -> None:
         there = await self._replica_sets.fetch(key_of(wanted))
@@ -136,14 +150,13 @@ class DeploymentReconciler:
         log.info("found a hash collision for deployment %s, bumping collisionCount", name_of(deployment))
         raise err
 
-    async def _report_failure(self, decided: Plan, wanted: Object, err: StatusError) -> None:
-        deployment = decided.deployment
+    async def _report_failure(self, deployment: Object, wanted: Object, err: StatusError) -> None:
         text = f'Failed to create new replica set "{name_of(wanted)}": {err}'
-        status = dict(deployment.get("status") or {})
-        status["conditions"] = list(status.get("conditions") or [])
         if conditions.deadline_of(deployment) is not None:
+            status = deepcopy(deployment.get("status") or {})
             conditions.put(status, "Progressing", "False", "ReplicaSetCreateError", text, self._clock.now())
-        await self._deployments.update_status({**deployment, "status": status})
+            if status != deployment.get("status"):
+                await self._deployments.update_status({**deployment, "status": status})
         self._recorder.event(deployment, "Warning", "ReplicaSetCreateError", text)
 
 

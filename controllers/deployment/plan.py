@@ -43,22 +43,25 @@ class Plan:
 
 def plan(deployment: Object, replica_sets: Sequence[Object], pods: Pods, now: datetime) -> Plan:
     """The next step of the rollout."""
-    if is_deleting(deployment):
-        new = find_new(deployment, replica_sets)
-        return _finish(_Rollout(deployment, new, old_ones(replica_sets, new), now))
-    deployment = _with_status(deployment, lambda status: conditions.pause_condition(deployment, status, now))
+    deleting = is_deleting(deployment)
+    if not deleting:
+        deployment = _with_status(deployment, lambda status: conditions.pause_condition(deployment, status, now))
     new = find_new(deployment, replica_sets)
     rollout = _Rollout(deployment, new, old_ones(replica_sets, new), now)
     rollout.claim_revision()
-    if deployment["spec"].get("paused") or _is_scaling(deployment, replica_sets):
+    paused = bool(deployment["spec"].get("paused"))
+    if deleting:
+        return _finish(rollout)
+    if paused or _is_scaling(deployment, replica_sets):
         rollout.scale()
-        if deployment["spec"].get("paused"):
+        if paused:
             rollout.clean_up()
-    elif sizes.is_rolling(deployment):
+        return _finish(rollout)
+    if sizes.is_rolling(deployment):
         _roll(rollout)
     else:
         _recreate(rollout, pods)
-    return _finish(rollout)
+    return _finish(rollout, rolling=True)
 
 
 def _is_scaling(deployment: Object, replica_sets: Sequence[Object]) -> bool:
@@ -103,13 +106,16 @@ class _Rollout:
         self.now = now
         self.plan = Plan(deployment)
         self._before = {uid_of(rs): rs for rs in self.all()}
+        self._touched: dict[str, None] = {}
 
     def all(self) -> list[Object]:
         return [*self.old, *([self.new] if self.new is not None else [])]
 
     def changed(self) -> list[tuple[Object, Object]]:
-        pairs = ((self._before[uid_of(rs)], rs) for rs in self.all())
-        return [(before, after) for before, after in pairs if before is not after and before != after]
+        """(before, after) of what differs, in the order in which it was first touched."""
+        after = {uid_of(rs): rs for rs in self.all()}
+        pairs = ((self._before[uid], after[uid]) for uid in self._touched)
+        return [(before, after) for before, after in pairs if before != after]
 
     def resize(self, rs: Object, replicas: int, *, mark: bool = False) -> bool:
         """Gives the ReplicaSet that size; True when it had another. ``mark`` renews its annotations in any case."""
@@ -120,6 +126,7 @@ class _Rollout:
         return changed
 
     def _replace(self, rs: Object, by: Object) -> None:
+        self._touched[uid_of(rs)] = None
         if self.new is not None and uid_of(rs) == uid_of(self.new):
             self.new = by
         else:
@@ -134,7 +141,7 @@ class _Rollout:
         seconds = int(self.deployment["spec"].get("minReadySeconds") or 0)
         if int(marked["spec"].get("minReadySeconds") or 0) != seconds:
             marked = {**marked, "spec": {**marked["spec"], "minReadySeconds": seconds}}
-        self.new = marked
+        self._replace(new, marked)
         self.deployment = _with_revision(self.deployment, revision_of(marked))
         self._progressing("FoundNewReplicaSet", f'Found new replica set "{name_of(new)}"', only_first=True)
 
@@ -199,9 +206,9 @@ class _Rollout:
             self.empty_old()
         elif sizes.is_rolling(self.deployment):
             shares = sizes.proportional(self.deployment, self.new, self.old)
-            for rs in self.all():
-                if uid_of(rs) in shares:
-                    self.resize(rs, shares[uid_of(rs)], mark=True)
+            by_uid = {uid_of(rs): rs for rs in self.all()}
+            for uid, share in shares.items():
+                self.resize(by_uid[uid], share, mark=True)
 
     def clean_up(self) -> None:
         limit = self.deployment["spec"].get("revisionHistoryLimit")
@@ -213,19 +220,19 @@ class _Rollout:
             self.clean_up()
 
 
-def _finish(rollout: _Rollout) -> Plan:
-    """Adds the status that the ReplicaSets give as they stand."""
+def _finish(rollout: _Rollout, *, rolling: bool = False) -> Plan:
+    """Adds the status that the ReplicaSets give as they stand; progress is judged where the rollout may move on."""
     made, now, deployment = rollout.plan, rollout.now, rollout.deployment
     made.updates = rollout.changed()
+    if made.create is not None:
+        made.deployment = deployment
+        return made
     status = _figures(rollout)
-    if made.create is None:
-        conditions.availability(deployment, status, now)
-        if not is_deleting(deployment) and not deployment["spec"].get("paused"):
-            conditions.progress(deployment, status, rollout.new, now)
+    conditions.availability(deployment, status, now)
+    if rolling:
+        conditions.progress(deployment, status, rollout.new, now)
         conditions.failures(status, rollout.new, rollout.old)
         made.requeue_after = conditions.seconds_to_deadline(deployment, status, now)
-    else:
-        status = deployment.get("status") or {}
     made.deployment = {**deployment, "status": status}
     return made
 
@@ -243,7 +250,8 @@ def _figures(rollout: _Rollout) -> Object:
         "unavailableReplicas": max(0, sizes.total_size(everything) - available),
     }
     status: Object = {k: v for k, v in figures.items() if v}
-    status["terminatingReplicas"] = sizes.total_count(everything, "terminatingReplicas")
+    if (terminating := sizes.total_terminating(everything)) is not None:
+        status["terminatingReplicas"] = terminating
     if old.get("collisionCount") is not None:
         status["collisionCount"] = old["collisionCount"]
     status["conditions"] = deepcopy(old.get("conditions") or [])

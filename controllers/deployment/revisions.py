@@ -23,7 +23,7 @@ HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 HISTORY_CHARACTERS = 2000
-MAX_NAME = 63
+MAX_NAME = 253
 NOT_COPIED = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
@@ -32,6 +32,7 @@ NOT_COPIED = frozenset(
         HISTORY,
         sizes.DESIRED,
         sizes.MAX,
+        "deployment.kubernetes.io/replicaset-replicas-before-scale",
     }
 )
 

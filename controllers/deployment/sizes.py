@@ -22,7 +22,11 @@ def size(obj: Object) -> int:
 
 def count(obj: Object, field: str) -> int:
     """A number of the status; 0 where it is missing."""
-    return int((obj.get("status") or {}).get(field) or 0)
+    return int(_status(obj).get(field) or 0)
+
+
+def _status(obj: Object) -> Object:
+    return obj.get("status") or {}
 
 
 def is_rolling(deployment: Object) -> bool:
@@ -57,6 +61,14 @@ def total_size(replica_sets: Iterable[Object]) -> int:
 
 def total_count(replica_sets: Iterable[Object], field: str) -> int:
     return sum(count(rs, field) for rs in replica_sets)
+
+
+def total_terminating(replica_sets: Iterable[Object]) -> int | None:
+    """How many pods are on their way out; None where a ReplicaSet that has been looked at does not tell."""
+    told = [rs for rs in replica_sets if count(rs, "observedGeneration") or "terminatingReplicas" in _status(rs)]
+    if any(_status(rs).get("terminatingReplicas") is None for rs in told):
+        return None
+    return total_count(told, "terminatingReplicas")
 
 
 def active(replica_sets: Iterable[Object]) -> list[Object]:

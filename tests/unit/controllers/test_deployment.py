@@ -2,11 +2,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from controllers import replicaset
 from controllers.deployment import CONTROLLER
 from controllers.deployment.plan import plan
+from kubeling.api.errors import StatusError, failure
 from kubeling.api.meta import Object, annotations_of, condition_of, is_deleting, labels_of, name_of
 from kubeling.api.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 from tests.unit.controllers.world import World
@@ -279,3 +281,94 @@ def test_pods_that_are_yet_to_be_deleted_still_take_their_place() -> None:
     deployment = {"metadata": {"name": "web", "namespace": "ns", "generation": 1}, "spec": spec_of(20, "two")}
     decided = plan(deployment, [rs_of("one", "old", 15, 20), rs_of("two", "new", 5, 0)], {}, NOW)
     assert [after["spec"]["replicas"] for _, after in decided.updates if name_of(after) == "new"] == [5]
+
+
+async def test_a_long_name_is_kept_whole_in_the_replica_set() -> None:
+    async with world() as w:
+        name = "a" * 70
+        w.create(DEPLOYMENTS, name, spec_of())
+        await w.settle()
+        (rs,) = w.api.all(REPLICA_SETS)
+        assert name_of(rs) == f"{name}-{labels_of(rs)['pod-template-hash']}"
+
+
+def refusing(reason: str = "") -> Callable[[httpx.Request], StatusError | None]:
+    """Creation of ReplicaSets fails."""
+    causes = [{"reason": reason}] if reason else []
+
+    def fail(request: httpx.Request) -> StatusError | None:
+        if request.method != "POST" or not request.url.path.endswith("/replicasets"):
+            return None
+        return failure(403, "Forbidden", "no more replicasets", {"causes": causes})
+
+    return fail
+
+
+async def test_a_replica_set_that_cannot_be_created_is_told_and_claims_no_revision() -> None:
+    async with world() as w:
+        w.api.fail = refusing()
+        w.create(DEPLOYMENTS, "web", spec_of())
+        await w.settle()
+        d = w.get(DEPLOYMENTS, "web")
+        assert not annotations_of(d)
+        progressing = condition_of(d, "Progressing")
+        assert progressing and (progressing["status"], progressing["reason"]) == ("False", "ReplicaSetCreateError")
+        assert progressing["message"].startswith('Failed to create new replica set "web-')
+        assert ("ReplicaSetCreateError", progressing["message"]) in w.events()
+
+
+async def test_nothing_is_claimed_in_a_namespace_that_goes_away() -> None:
+    async with world() as w:
+        w.api.fail = refusing("NamespaceTerminating")
+        w.create(DEPLOYMENTS, "web", spec_of())
+        await w.settle()
+        d = w.get(DEPLOYMENTS, "web")
+        assert not annotations_of(d) and not d.get("status") and not w.events()
+
+
+def deployment_with(status: Object, **spec: Any) -> Object:
+    metadata = {"name": "web", "namespace": "ns", "generation": 1}
+    return {"metadata": metadata, "spec": spec_of(20, **spec), "status": status}
+
+
+def progressing_since_long(reason: str) -> Object:
+    times = dict.fromkeys(("lastUpdateTime", "lastTransitionTime"), "2025-01-01T00:00:00Z")
+    return {"type": "Progressing", "status": "True", "reason": reason, "message": "", **times}
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_what_cannot_run_out_of_time_is_not_looked_at_again(paused: bool) -> None:
+    deployment = deployment_with({"conditions": [progressing_since_long("NewReplicaSetAvailable")]}, paused=paused)
+    assert plan(deployment, [rs_of("one", "new", 20, 19)], {}, NOW).requeue_after is None
+
+
+def test_terminating_pods_are_counted_where_every_replica_set_tells_them() -> None:
+    new, old = rs_of("one", "new", 20, 20), rs_of("two", "old", 0, 0)
+    new["status"]["terminatingReplicas"], old["status"]["terminatingReplicas"] = 2, 1
+    counted = plan(deployment_with({}), [new, old], {}, NOW).deployment["status"]
+    assert counted["terminatingReplicas"] == 3
+    del old["status"]["terminatingReplicas"]
+    unknown = plan(deployment_with({}), [new, old], {}, NOW).deployment["status"]
+    assert "terminatingReplicas" not in unknown
+    del old["status"]["observedGeneration"]  # nobody has looked at it yet
+    assert plan(deployment_with({}), [new, old], {}, NOW).deployment["status"]["terminatingReplicas"] == 2
+
+
+def test_a_failure_with_another_reason_keeps_the_time_since_when_there_is_one() -> None:
+    new = rs_of("one", "new", 20, 20)
+    failing = {"type": "ReplicaFailure", "status": "True", "reason": "FailedDelete", "message": "m"}
+    new["status"]["conditions"] = [{**failing, "lastTransitionTime": "2026-01-01T00:00:05Z"}]
+    before = {**failing, "reason": "FailedCreate", "lastTransitionTime": "2026-01-01T00:00:01Z"}
+    told = condition_of(plan(deployment_with({"conditions": [before]}), [new], {}, NOW).deployment, "ReplicaFailure")
+    assert told is not None and told["reason"] == "FailedDelete"
+    assert (told["lastTransitionTime"], told["lastUpdateTime"]) == ("2026-01-01T00:00:01Z", "2026-01-01T00:00:05Z")
+
+
+def test_scaling_tells_nothing_of_progress_or_failures() -> None:
+    new = rs_of("one", "new", 10, 10)
+    new["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] = "10"
+    failing = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "m"}
+    new["status"]["conditions"] = [{**failing, "lastTransitionTime": "2026-01-01T00:00:05Z"}]
+    decided = plan(deployment_with({}), [new], {}, NOW)
+    assert [after["spec"]["replicas"] for _, after in decided.updates] == [20]
+    assert condition_of(decided.deployment, "ReplicaFailure") is None
