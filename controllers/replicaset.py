@@ -17,7 +17,16 @@ from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_o
 from controllers.lib.podcontrol import MAX_AT_ONCE, PodControl
 from controllers.lib.ranking import deletion_order
 from kubeling.api import selectors
-from kubeling.api.meta import Key, Object, controller_of, is_deleting, key_of, labels_of, with_condition
+from kubeling.api.meta import (
+    Key,
+    Object,
+    controller_of,
+    is_controlled_by,
+    is_deleting,
+    key_of,
+    labels_of,
+    with_condition,
+)
 from kubeling.api.resource import Resource
 from kubeling.api.resources import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from kubeling.api.selectors import Selector
@@ -91,11 +100,16 @@ def _failure_condition(
     """ReplicaFailure is set at the first failure and taken away by the first round without."""
     present = any(c["type"] == "ReplicaFailure" for c in conditions)
     if failure is not None and not present:
-        reason = "FailedCreate" if active < replicas_of(owner) else "FailedDelete"
-        return with_condition(conditions, "ReplicaFailure", "True", now, reason, str(failure))
+        creating = active < replicas_of(owner)
+        reason, text = ("FailedCreate", "") if creating else ("FailedDelete", "unable to delete pods: ")
+        return with_condition(conditions, "ReplicaFailure", "True", now, reason, f"{text}{failure}")
     if failure is None and present:
         return [c for c in conditions if c["type"] != "ReplicaFailure"]
     return conditions
+
+
+def _is_claimed(owner: Object, selector: Selector, pod: Object) -> bool:
+    return is_controlled_by(pod, owner) and selector.matches(labels_of(pod))
 
 
 class ReplicaSetReconciler:
@@ -112,14 +126,15 @@ class ReplicaSetReconciler:
         owner = self._owners.get(key)
         if owner is None:
             return None
-        claim = plan_claim(owner, self._flavor.selector(owner), self._candidates(owner))
-        claimed = await carry_out(claim, owner, self._owners, self._pods)
-        active = [pod for pod in claimed if podlib.is_active(pod)]
+        selector, candidates = self._flavor.selector(owner), self._candidates(owner)
+        claim = plan_claim(owner, selector, filter(podlib.is_active, candidates))  # the others stay whose they are
+        active = await carry_out(claim, owner, self._owners, self._pods)
+        terminating = [p for p in candidates if podlib.is_terminating(p) and _is_claimed(owner, selector, p)]
         failure: Exception | None = None
         if not is_deleting(owner):
             decided = plan(owner, active, self._related(owner), self._clock.now())
             failure = await self._act(owner, decided)
-        return await self._report(owner, claimed, active, failure)
+        return await self._report(owner, active, len(terminating), failure)
 
     def _candidates(self, owner: Object) -> list[Object]:
         """The owner's own pods, and those that nobody controls."""
@@ -140,13 +155,12 @@ class ReplicaSetReconciler:
         return await self._control.delete_all(owner, decided.delete) if decided.delete else None
 
     async def _report(
-        self, owner: Object, claimed: list[Object], active: list[Object], failure: Exception | None
+        self, owner: Object, active: list[Object], terminating: int, failure: Exception | None
     ) -> Result | None:
         """Writes the status where it has changed, from the pods as they were before this round, as upstream does."""
         now = self._clock.now()
         is_replica_set = self._flavor.resource is REPLICA_SETS
-        terminating = sum(podlib.is_terminating(pod) for pod in claimed) if is_replica_set else None
-        status = status_of(owner, active, terminating, failure, now)
+        status = status_of(owner, active, terminating if is_replica_set else None, failure, now)
         if status != owner.get("status"):
             await self._owners.update_status({**owner, "status": status})
         if failure is not None:

@@ -9,7 +9,7 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.lib.pods import is_active, is_ready, phase_of, ready_since
@@ -75,8 +75,9 @@ def _younger_first(a: datetime | None, b: datetime | None, x: Object, y: Object,
 
 
 def _magnitude(moment: datetime, now: datetime) -> int:
-    age = (now - moment).total_seconds()
-    return int(math.log2(age)) if age >= 1 else -1
+    """The power of two of the age in nanoseconds; -1 where it is none."""
+    age = (now - moment) // timedelta(microseconds=1) * 1000
+    return int(math.log2(age)) if age > 0 else -1
 
 
 def _restarts(pod: Object) -> tuple[int, int]:

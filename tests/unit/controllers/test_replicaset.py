@@ -55,6 +55,12 @@ def test_what_goes_first(first: dict[str, Any], second: dict[str, Any]) -> None:
     assert [name_of(p) for p in deletion_order([b, a], [], NOW)] == ["a", "b"]
 
 
+@pytest.mark.parametrize(("younger", "older", "told_apart"), [(9.7, 9.8, True), (8.1, 8.2, False), (4.7, 5, True)])
+def test_ages_count_in_powers_of_two_nanoseconds(younger: float, older: float, told_apart: bool) -> None:
+    a, b = pod("b", up=younger), pod("a", up=older)  # 2^44 and 2^45 ns are 4.89 and 9.77 hours
+    assert (deletion_order([b, a], [], NOW)[0] is a) is told_apart
+
+
 def test_crowded_nodes_go_first() -> None:
     a, b, other = pod("z", node="n1"), pod("b", node="n2"), pod("c", node="n1")
     assert deletion_order([b, a], [a, b, other], NOW)[0] is a
@@ -116,6 +122,38 @@ async def test_adopts_and_releases() -> None:
         await w.settle()
         assert controller_of(w.get(PODS, "orphan")) is None
         assert len(w.pods()) == 2
+
+
+async def test_finished_pods_are_neither_adopted_nor_released() -> None:
+    async with World(replicaset.CONTROLLER) as w:
+        w.create(PODS, "done", {}, labels={"app": "x"})
+        w.set_status(w.get(PODS, "done"), phase="Succeeded")
+        w.create(REPLICA_SETS, "rs", rs_spec(1))
+        await w.settle()
+        assert controller_of(w.get(PODS, "done")) is None
+        ours = next(p for p in w.pods() if controller_of(p))
+        w.set_status(ours, phase="Failed")
+        w.api.update(PODS, "ns", name_of(ours), lambda p: p["metadata"].update(labels={"app": "y"}))
+        await w.settle()
+        assert controller_of(w.get(PODS, name_of(ours))) is not None
+        assert len(w.pods()) == 3
+
+
+async def test_a_failure_to_delete_is_told() -> None:
+    async with World(replicaset.CONTROLLER) as w:
+        w.create(REPLICA_SETS, "rs", rs_spec(2))
+        await w.settle()
+
+        def refuse(request: httpx.Request) -> StatusError | None:
+            return forbidden("", "pods", "x", "not now") if request.method == "DELETE" else None
+
+        w.api.fail = refuse
+        w.api.update(REPLICA_SETS, "ns", "rs", lambda o: o["spec"].update(replicas=1))
+        await w.clock.advance(0.001)
+        condition = condition_of(w.get(REPLICA_SETS, "rs"), "ReplicaFailure")
+        assert condition and condition["reason"] == "FailedDelete"
+        assert condition["message"] == 'unable to delete pods: pods "x" is forbidden: not now'
+        assert ("FailedDelete", 'Error deleting: pods "x" is forbidden: not now') in w.events()
 
 
 async def test_min_ready_seconds() -> None:
