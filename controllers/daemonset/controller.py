@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.daemonset.nodes import HASH_LABEL, node_of, placement, pod_for
-from controllers.daemonset.plan import Plan, View, plan, status_of
+from controllers.daemonset.plan import Plan, View, manage, roll, status_of
 from controllers.lib.batches import slow_start
 from controllers.lib.collection import Collection
+from controllers.lib.hashing import content_hash
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
 from controllers.lib.podcontrol import PodControl
-from controllers.lib.pods import next_available_in
-from controllers.lib.revisions import Revisions
+from controllers.lib.pods import is_finished, next_available_in, phase_of
+from controllers.lib.revisions import History, Revisions
 from kubeling.api import selectors
 from kubeling.api.meta import Key, Object, controller_of, is_deleting, key_of, labels_of, name_of, namespace_of, uid_of
 from kubeling.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
-from kubeling.client.backoff import KeyedBackoff
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
 from kubeling.client.events import EventRecorder
@@ -25,6 +25,29 @@ from kubeling.client.store import by_controller
 COMPONENT = "daemonset-controller"
 BURST = 250
 FAILED_BASE_SECONDS, FAILED_MAX_SECONDS = 1.0, 900.0
+
+
+class Failures:
+    """How long the next failed pod of a place (set and node) is left alone: twice as long each time, until all is well."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[float, float]] = {}  # the last delay and when it began, oldest first
+
+    def wait(self, place: Hashable, now: float) -> float:
+        """Seconds that are left of the delay; 0 when there are none, and then the next, longer one begins."""
+        self._forget(now)
+        delay, since = self._known.get(place, (0.0, now))
+        if since + delay > now:
+            return since + delay - now
+        self._known.pop(place, None)
+        self._known[place] = (min(delay * 2, FAILED_MAX_SECONDS) or FAILED_BASE_SECONDS, now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        while (
+            self._known and (first := next(iter(self._known))) and self._known[first][1] < now - 2 * FAILED_MAX_SECONDS
+        ):
+            del self._known[first]
 
 
 class DaemonSetReconciler:
@@ -38,12 +61,11 @@ class DaemonSetReconciler:
         self._pods = pods
         self._nodes = nodes
         self._revision_objects = revisions
-        self._revisions = Revisions(revisions, sets, HASH_LABEL)
+        self._revisions = Revisions(revisions, sets, HASH_LABEL, _name_hash)
         self._control = control
         self._recorder = recorder
         self._clock = clock
-        self._failed = KeyedBackoff(FAILED_BASE_SECONDS, FAILED_MAX_SECONDS)
-        self._not_before: dict[tuple[str, str], float] = {}
+        self._failed = Failures()
 
     async def reconcile(self, key: Key) -> Result | None:
         owner = self._sets.get(key)
@@ -56,24 +78,42 @@ class DaemonSetReconciler:
         if is_deleting(owner):
             return None
         history = await self._revisions.history(owner, await self._claimed(owner, self._revision_objects))
-        pods = await self._claimed(owner, self._pods)
-        view = self._view(owner, pods, self._revisions.hash_of(history.update))
-        decided = plan(view)
+        hashed = self._revisions.hash_of(history.update)
+        pods = await self._unify(await self._claimed(owner, self._pods), history, hashed)
+        view = self._view(owner, pods, hashed)
+        decided = manage(view)
         wait = self._hold_back_failed(owner, decided)
-        failure = await self._act(owner, decided, view.hashed)
+        failure = await self._act(owner, roll(view) if decided.empty else decided, hashed)
         await self._report(view)
-        live = {name_of(history.update)}
-        live |= {name_of(r) for r in history.all if self._revisions.hash_of(r) in {_hash(p) for p in pods}}
-        await self._revisions.truncate(history, live, int(owner["spec"].get("revisionHistoryLimit") or 0))
         if failure is not None:
             raise failure
+        await self._forget_old(owner, history, pods)
         waits = [w for w in (wait, next_available_in(pods, view.min_ready, view.now)) if w is not None]
         return Result(max(min(waits), 0.01)) if waits else None
+
+    async def _unify(self, pods: list[Object], history: History, hashed: str) -> list[Object]:
+        """Of several revisions of the wanted template the newest stays, and takes over the pods of the others."""
+        others = {self._revisions.hash_of(r) for r in history.same}
+        unified = []
+        for pod in pods:
+            patch = {"metadata": {"uid": uid_of(pod), "labels": {HASH_LABEL: hashed}}}
+            unified.append(await self._pods.patch(pod, patch) if _hash(pod) in others else pod)
+        await self._revisions.delete(history.same)
+        return unified
+
+    async def _forget_old(self, owner: Object, history: History, pods: Iterable[Object]) -> None:
+        """Deletes revisions beyond the limit, oldest first, without those that pods still have."""
+        live = {_hash(pod) for pod in pods}
+        old = [r for r in history.all if r is not history.update and r not in history.same]
+        surplus = len(old) - int(owner["spec"].get("revisionHistoryLimit") or 0)
+        dead = [r for r in old if self._revisions.hash_of(r) not in live]
+        await self._revisions.delete(dead[: max(0, surplus)])
 
     def _view(self, owner: Object, pods: Iterable[Object], hashed: str) -> View:
         by_node: dict[str, list[Object]] = {}
         for pod in pods:
-            by_node.setdefault(node_of(pod), []).append(pod)
+            if (node := node_of(pod)) and not (is_finished(pod) and is_deleting(pod)):
+                by_node.setdefault(node, []).append(pod)
         placements = {name_of(n): placement(owner, n) for n in sorted(self._nodes.store.list(), key=name_of)}
         return View(owner, placements, by_node, hashed, self._clock.now())
 
@@ -84,23 +124,20 @@ class DaemonSetReconciler:
         return await carry_out(plan_claim(owner, selector, candidates), owner, self._sets, dependents)
 
     def _hold_back_failed(self, owner: Object, decided: Plan) -> float | None:
-        """Failed pods are replaced with growing delays a node; answers when to look again."""
-        wait: float | None = None
-        now = self._clock.monotonic()
-        for node, pod in decided.failed:
-            place = (uid_of(owner), node)
-            due = self._not_before.get(place, 0.0)
-            if now < due:
-                decided.delete.remove(pod)
-                wait = min(due - now, wait if wait is not None else due - now)
+        """Pods that have ended are deleted, failed ones with growing delays a node; answers when to look again."""
+        waits: list[float] = []
+        ended, decided.ended = decided.ended, []
+        for node, pod in ended:
+            where = f"daemon pod {namespace_of(pod)}/{name_of(pod)} on node {node}, will try to"
+            if phase_of(pod) == "Succeeded":
+                self._recorder.event(owner, "Normal", "SucceededDaemonPod", f"Found succeeded {where} delete it")
+            elif (wait := self._failed.wait((uid_of(owner), node), self._clock.monotonic())) > 0:
+                waits.append(wait)
                 continue
-            self._not_before[place] = now + self._failed.next(place)
-            succeeded = (pod.get("status") or {}).get("phase") == "Succeeded"
-            what, reason = ("succeeded", "Succeeded") if succeeded else ("failed", "Failed")
-            text = f"Found {what} daemon pod {namespace_of(pod)}/{name_of(pod)} on node {node}, will try to "
-            text += "delete it" if succeeded else "kill it"
-            self._recorder.event(owner, "Normal" if succeeded else "Warning", f"{reason}DaemonPod", text)
-        return wait
+            else:
+                self._recorder.event(owner, "Warning", "FailedDaemonPod", f"Found failed {where} kill it")
+            decided.delete.append(pod)
+        return min(waits, default=None)
 
     async def _act(self, owner: Object, decided: Plan, hashed: str) -> Exception | None:
         pods = [pod_for(owner, node, hashed) for node in decided.create[:BURST]]
@@ -111,6 +148,10 @@ class DaemonSetReconciler:
         status = status_of(view)
         if status != view.owner.get("status"):
             await self._sets.update_status({**view.owner, "status": status})
+
+
+def _name_hash(owner: Object, _: Object) -> str:
+    return content_hash(owner["spec"]["template"], (owner.get("status") or {}).get("collisionCount"))
 
 
 def _hash(pod: Object) -> str:

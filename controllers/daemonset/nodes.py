@@ -39,7 +39,12 @@ def tolerations_of(spec: Mapping[str, Any]) -> list[Object]:
     found: list[Object] = list(spec.get("tolerations") or ())
     for key, effect in [*_TOLERATED, *([_HOST_NETWORK] if spec.get("hostNetwork") else [])]:
         made = {"key": key, "operator": "Exists", "effect": effect}
-        if made not in found:
+        same = [
+            i for i, t in enumerate(found) if {**t, "tolerationSeconds": None} == {**made, "tolerationSeconds": None}
+        ]
+        for index in same:
+            found[index] = made
+        if not same:
             found.append(made)
     return found
 
@@ -57,23 +62,23 @@ def placement(owner: Object, node: Object) -> Placement:
 
 
 def node_of(pod: Object) -> str:
-    """The pod's node: the one that it is bound to, or the one that it is meant for."""
+    """The pod's node: the one that it is bound to, or the one that it is meant for; empty where that cannot be told."""
     spec = pod.get("spec") or {}
     if spec.get("nodeName"):
         return str(spec["nodeName"])
     required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     ) or {}
-    for name in _names(required.get("nodeSelectorTerms") or ()):
-        return name
+    for values in _names(required.get("nodeSelectorTerms") or ()):
+        return values[0] if len(values) == 1 else ""
     return ""
 
 
-def _names(terms: Iterable[Object]) -> Iterable[str]:
+def _names(terms: Iterable[Object]) -> Iterable[list[str]]:
     for term in terms:
         for field in term.get("matchFields") or ():
             if field.get("key") == "metadata.name" and field.get("operator") == "In":
-                yield from field.get("values") or ()
+                yield field.get("values") or []
 
 
 def pod_for(owner: Object, node_name: str, hashed: str) -> Object:
@@ -81,7 +86,8 @@ def pod_for(owner: Object, node_name: str, hashed: str) -> Object:
     pod = pod_from_template(owner, owner["spec"]["template"])
     labels = pod["metadata"].setdefault("labels", {})
     labels[HASH_LABEL] = hashed
-    if generation := annotations_of(owner).get(GENERATION):
+    generation = annotations_of(owner).get(GENERATION, "")
+    if generation.isascii() and generation.removeprefix("-").isdecimal():
         labels[GENERATION_LABEL] = generation
     spec = pod["spec"]
     spec["tolerations"] = deepcopy(tolerations_of(spec))

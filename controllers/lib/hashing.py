@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, no look-alikes: no words arise
+_HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 _FNV_OFFSET, _FNV_PRIME = 2166136261, 16777619
 
 
@@ -15,6 +16,25 @@ def fnv32a(data: bytes, state: int = _FNV_OFFSET) -> int:
     for byte in data:
         state = ((state ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
     return state
+
+
+def fnv32(data: bytes) -> int:
+    """The 32-bit FNV-1 hash."""
+    state = _FNV_OFFSET
+    for byte in data:
+        state = (state * _FNV_PRIME & 0xFFFFFFFF) ^ byte
+    return state
+
+
+def go_json(value: Any) -> bytes:
+    """The JSON of Go's encoder for a map: keys sorted, what could be HTML escaped."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return text.translate(_HTML).encode()
+
+
+def revision_hash(data: Any, collisions: int) -> str:
+    """The hash in a StatefulSet's revision's name, of its data. Source: kubernetes/pkg/controller/history."""
+    return safe_encode(str(fnv32(go_json(data) + str(collisions).encode())))
 
 
 def safe_encode(text: str) -> str:

@@ -5,22 +5,27 @@ A revision's data is the strategic merge patch that brings its template back (``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import orjson
 
 from controllers.lib.collection import Collection
-from controllers.lib.hashing import content_hash
+from controllers.lib.hashing import go_json
 from kubeling.api.errors import StatusError, is_already_exists
 from kubeling.api.meta import Key, Object, labels_of, name_of, namespace_of, owner_reference
 
 MAX_PREFIX = 223
 
+NameHash = Callable[[Object, Object], str]
+"""From an owner and a revision's data to the hash in the revision's name and label."""
+
 
 def template_data(owner: Object) -> Object:
-    """What a revision of the owner's template holds."""
-    return {"spec": {"template": {**deepcopy(owner["spec"]["template"]), "$patch": "replace"}}}
+    """What a revision of the owner's template holds, in the order of keys in which upstream writes it."""
+    data = {"spec": {"template": {**owner["spec"]["template"], "$patch": "replace"}}}
+    ordered: Object = orjson.loads(go_json(data))
+    return ordered
 
 
 def with_template_of(owner: Object, revision: Object) -> Object:
@@ -29,10 +34,8 @@ def with_template_of(owner: Object, revision: Object) -> Object:
     return {**owner, "spec": {**owner["spec"], "template": template}}
 
 
-def new_revision(owner: Object, number: int, hash_label: str) -> Object:
+def new_revision(owner: Object, number: int, hash_label: str, hashed: str) -> Object:
     """The revision of the owner's template, as it is to be created; its name carries the hash."""
-    data = template_data(owner)
-    hashed = content_hash(data, (owner.get("status") or {}).get("collisionCount"))
     labels = dict(((owner["spec"]["template"].get("metadata") or {}).get("labels")) or {})
     metadata: Object = {
         "name": f"{name_of(owner)[:MAX_PREFIX]}-{hashed}",
@@ -40,14 +43,9 @@ def new_revision(owner: Object, number: int, hash_label: str) -> Object:
         "labels": {**labels, hash_label: hashed},
         "ownerReferences": [owner_reference(owner)],
     }
-    if annotations := _annotations(owner):
-        metadata["annotations"] = annotations
-    return {"metadata": metadata, "data": data, "revision": number}
-
-
-def _annotations(owner: Object) -> dict[str, str]:
-    found = (owner["metadata"].get("annotations") or {}).items()
-    return {k: v for k, v in found if k != "kubectl.kubernetes.io/last-applied-configuration"}
+    if annotations := owner["metadata"].get("annotations"):
+        metadata["annotations"] = dict(annotations)
+    return {"metadata": metadata, "data": template_data(owner), "revision": number}
 
 
 def by_number(revisions: Iterable[Object]) -> list[Object]:
@@ -58,10 +56,11 @@ def by_number(revisions: Iterable[Object]) -> list[Object]:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """``update``: the revision of the wanted template, last in ``all`` once it exists."""
+    """``update``: the revision of the wanted template, last in ``all`` once it exists. ``same``: older ones of that template."""
 
     all: list[Object]
     update: Object
+    same: tuple[Object, ...] = ()
 
     def named(self, name: str) -> Object | None:
         return next((r for r in self.all if name_of(r) == name), None)
@@ -70,10 +69,11 @@ class History:
 class Revisions:
     """Finds, creates and renumbers the revisions of an owner."""
 
-    def __init__(self, revisions: Collection, owners: Collection, hash_label: str) -> None:
+    def __init__(self, revisions: Collection, owners: Collection, hash_label: str, name_hash: NameHash) -> None:
         self._revisions = revisions
         self._owners = owners
         self._hash_label = hash_label
+        self._name_hash = name_hash
 
     async def history(self, owner: Object, owned: Sequence[Object]) -> History:
         """The owner's history with a revision for its template, created where there is none.
@@ -83,40 +83,35 @@ class Revisions:
         known = by_number(owned)
         data = template_data(owner)
         number = int(known[-1]["revision"]) + 1 if known else 1
-        same = [r for r in known if _same(r["data"], data)]
-        if same and same[-1] is known[-1]:
-            return History(known, same[-1])
-        if same:
-            renumbered = await self._revisions.update({**same[-1], "revision": number})
-            kept = [r for r in known if r is not same[-1]]
-            return History([*kept, renumbered], renumbered)
-        made = await self._create(owner, number)
-        return History([*known, made], made)
+        same = [r for r in known if r["data"] == data]
+        if not same:
+            made = await self._create(owner, number)
+            return History([*known, made], made)
+        *older, newest = same
+        if newest is known[-1]:
+            return History(known, newest, tuple(older))
+        renumbered = await self._revisions.update({**newest, "revision": number})
+        kept = [r for r in known if r is not newest]
+        return History([*kept, renumbered], renumbered, tuple(older))
 
     async def _create(self, owner: Object, number: int) -> Object:
-        wanted = new_revision(owner, number, self._hash_label)
+        wanted = new_revision(owner, number, self._hash_label, self._name_hash(owner, template_data(owner)))
         try:
             return await self._revisions.create(wanted)
         except StatusError as err:
             if not is_already_exists(err):
                 raise
             there = await self._revisions.fetch(Key(namespace_of(wanted), name_of(wanted)))
-            if _same(there["data"], wanted["data"]):
+            if there["data"] == wanted["data"]:
                 return there
             status = dict(owner.get("status") or {})
             status["collisionCount"] = int(status.get("collisionCount") or 0) + 1
             await self._owners.update_status({**owner, "status": status})
             raise
 
-    async def truncate(self, history: History, live: set[str], limit: int) -> None:
-        """Deletes the oldest revisions beyond the limit that are not live (by name)."""
-        dead = [r for r in history.all if name_of(r) not in live]
-        for revision in dead[: max(0, len(dead) - limit)]:
+    async def delete(self, revisions: Iterable[Object]) -> None:
+        for revision in revisions:
             await self._revisions.delete(revision)
 
     def hash_of(self, revision: Object) -> str:
         return labels_of(revision).get(self._hash_label, "")
-
-
-def _same(a: Any, b: Any) -> bool:
-    return bool(a == b)

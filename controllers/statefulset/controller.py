@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
+from controllers.lib.hashing import revision_hash
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
 from controllers.lib.podcontrol import is_namespace_terminating
 from controllers.lib.pods import next_available_in
@@ -36,6 +37,10 @@ COMPONENT = "statefulset-controller"
 HASH_LABEL = "controller.kubernetes.io/hash"
 
 
+def _name_hash(owner: Object, data: Object) -> str:
+    return revision_hash(data, int((owner.get("status") or {}).get("collisionCount") or 0))
+
+
 class StatefulSetReconciler:
     """One step of each set at a time."""
 
@@ -47,7 +52,7 @@ class StatefulSetReconciler:
         self._pods = pods
         self._claims = claims
         self._revision_objects = revisions
-        self._revisions = Revisions(revisions, sets, HASH_LABEL)
+        self._revisions = Revisions(revisions, sets, HASH_LABEL, _name_hash)
         self._recorder = recorder
         self._clock = clock
 
@@ -67,7 +72,9 @@ class StatefulSetReconciler:
             raise
         await self._report(owner, decided)
         live = {current.name, update.name, *(identity.revision_of(pod) for pod in owned)}
-        await self._revisions.truncate(history, live, int(owner["spec"].get("revisionHistoryLimit") or 0))
+        dead = [r for r in history.all if name_of(r) not in live]
+        surplus = len(dead) - int(owner["spec"].get("revisionHistoryLimit") or 0)
+        await self._revisions.delete(dead[: max(0, surplus)])
         min_ready = int(owner["spec"].get("minReadySeconds") or 0)
         wait = next_available_in(owned, min_ready, now) if min_ready else None
         return Result(max(wait, 0.01)) if wait is not None else None

@@ -1,5 +1,8 @@
 from typing import Any
 
+import orjson
+
+from controllers.lib.hashing import fnv32, safe_encode
 from controllers.statefulset import CONTROLLER
 from kubeling.api.meta import Object, is_deleting, labels_of, name_of
 from kubeling.api.resources import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
@@ -72,6 +75,21 @@ async def test_pods_come_one_by_one_and_go_in_reverse() -> None:
         assert names(w) == ["db-0"]
         assert ("SuccessfulCreate", "create Pod db-0 in StatefulSet db successful") in w.events()
         assert ("SuccessfulDelete", "delete Pod db-2 in StatefulSet db successful") in w.events()
+
+
+async def test_a_revision_is_the_patch_that_upstream_writes() -> None:
+    """The bytes decide its name: a controller manager of upstream's takes it for its own."""
+    async with World(CONTROLLER) as w:
+        w.create(STATEFUL_SETS, "db", spec_of(), annotations={"kubernetes.io/change-cause": "why"})
+        await w.settle()
+        (revision,) = w.api.all(CONTROLLER_REVISIONS)
+        text = orjson.dumps(revision["data"])
+        metadata, spec = '{"labels":{"app":"db"}}', '{"containers":[{"image":"one","name":"c"}]}'
+        assert text.decode() == f'{{"spec":{{"template":{{"$patch":"replace","metadata":{metadata},"spec":{spec}}}}}}}'
+        hashed = safe_encode(str(fnv32(text + b"0")))
+        assert name_of(revision) == f"db-{hashed}"
+        assert labels_of(revision) == {"app": "db", "controller.kubernetes.io/hash": hashed}
+        assert revision["metadata"]["annotations"] == {"kubernetes.io/change-cause": "why"}
 
 
 async def test_parallel_and_start_ordinal() -> None:
