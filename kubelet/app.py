@@ -19,6 +19,7 @@ from kubelet.node.settings import node_settings
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
 from kubelet.parts import (
+    make_cgroups,
     make_collector,
     make_evictions,
     make_images,
@@ -113,6 +114,7 @@ class Kubelet:
             options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
         )
         exits = Exits()
+        self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
         kit = Kit(
@@ -129,6 +131,7 @@ class Kubelet:
             publish=self.reporter.publish if self.reporter else _publish_nothing,
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
+            cgroups=self.cgroups,
             fits=self._fits,
         )
         self.kit = kit
@@ -230,6 +233,7 @@ class Kubelet:
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
             await self.images.load()
+            await self.cgroups.start(await self.runtime.version())
             await self.runtime.pods()
             server = await self._serve()
             async with asyncio.TaskGroup() as group:

@@ -145,7 +145,8 @@ class PodManager:
     async def _collect_orphans(self, current: dict[str, PodRecord]) -> None:
         """Ends containers of unknown pods that were there at two looks, then removes them and their folders."""
         unknown = {uid for uid in current if uid not in self._workers}
-        unknown |= {uid for uid in await self._kit.volumes.leftovers() if uid not in self._workers}
+        left = [*await self._kit.volumes.leftovers(), *await self._kit.cgroups.leftovers()]
+        unknown |= {uid for uid in left if uid not in self._workers}
         await asyncio.gather(*(self._remove_safely(uid, current.get(uid)) for uid in unknown & self._orphans))
         self._orphans = unknown
 
@@ -166,6 +167,7 @@ class PodManager:
                 await runtime.remove_container(container.id)
             for sandbox in record.sandboxes:
                 await runtime.remove_sandbox(sandbox.id)
+        await self._kit.cgroups.remove(uid)
         await self._kit.volumes.tear_down(uid)
         self._kit.release(uid)
 
