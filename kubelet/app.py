@@ -136,7 +136,7 @@ class Kubelet:
         )
         self.kit = kit
         self.static: StaticPods | None = None
-        self.pods = PodManager(kit, self._admit, self._sources_ready)
+        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node)
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
@@ -214,6 +214,10 @@ class Kubelet:
             or admit(pod, others, node, self.allocatable)
             or admit_features(pod, self.features)
         )
+
+    async def _know_node(self) -> None:
+        if self.registrar is not None:
+            await self.registrar.know_node()
 
     def _sources_ready(self) -> bool:
         api = self.api_pods is None or self.api_pods.synced
