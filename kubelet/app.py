@@ -10,6 +10,7 @@ from typing import Any
 
 from kubelet.configuration import configuration_of
 from kubelet.containers.hooks import HookRunner
+from kubelet.containers.httpget import http_client
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.logind import follow_shutdown
@@ -39,7 +40,6 @@ from kubelet.pods.reporter import StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
-from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
@@ -100,7 +100,7 @@ class Kubelet:
         )
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
         self.images = make_images(options, runtime, self.clock)
-        self.http = probe_client()
+        self.http = http_client()
         self.serving = Serving(options, self.settings, client, self.clock)
         self._build_pods(options)
         self._build_upkeep(options)

@@ -10,6 +10,7 @@ import pytest
 
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
+from kubelet.containers.httpget import http_client
 from kubelet.images.manager import ImageManager
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
@@ -17,7 +18,6 @@ from kubelet.pods.manager import PodManager
 from kubelet.pods.objects import NoObjects
 from kubelet.pods.services import NoServices
 from kubelet.pods.starter import ClusterDns, ContainerStarter
-from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import RuntimeUnavailable
@@ -49,7 +49,7 @@ class World:
         self.runtime = SimulatedRuntime(clock)
         self.statuses: dict[str, dict[str, Any]] = {}
         self.finished: list[str] = []
-        self.http = probe_client()
+        self.http = http_client()
         runtime: Any = self.runtime
         node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, folder)
         hooks, exits = HookRunner(runtime, clock, self.http), Exits()
