@@ -167,9 +167,7 @@ class DisruptionReconciler:
         if budget is None:
             return None
         now, selector = self._clock.now(), selector_of(budget)
-        pods = [
-            p for p in self._pods.store.list(key.namespace) if selector.matches(labels_of(p)) and not is_finished(p)
-        ]
+        pods = [p for p in self._pods.store.list(key.namespace) if selector.matches(labels_of(p))]
         if not pods:
             self._recorder.event(budget, "Normal", "NoPods", "No matching pods found")
         wait: float | None = None
@@ -202,14 +200,23 @@ class DisruptionReconciler:
             raise
 
 
-def _concerned(budgets: Collection) -> Callable[[Object | None, Object | None], Iterable[Key]]:
+def _concerned(budgets: Collection, recorder: EventRecorder) -> Callable[[Object | None, Object | None], Iterable[Key]]:
+    """From pods to the budgets that select them; a pod in several is told, since no eviction of it can be allowed."""
+
+    def selecting(pod: Object) -> list[Object]:
+        there = sorted(budgets.store.list(namespace_of(pod)), key=name_of)
+        return [budget for budget in there if selector_of(budget).matches(labels_of(pod))]
+
     def keys(old: Object | None, new: Object | None) -> Iterable[Key]:
         if old is not None and new is not None and _relevant(old) == _relevant(new):
             return
         for pod in (old, new):
-            for budget in budgets.store.list(namespace_of(pod)) if pod is not None else ():
-                if selector_of(budget).matches(labels_of(pod or {})):
-                    yield key_of(budget)
+            found = selecting(pod) if pod is not None else []
+            yield from map(key_of, found)
+            if pod is new is not None and len(found) > 1:
+                who = f'Pod "{namespace_of(new)}"/"{name_of(new)}"'
+                text = f'{who} matches multiple PodDisruptionBudgets.  Chose "{name_of(found[0])}" arbitrarily.'
+                recorder.event(new, "Warning", "MultiplePodDisruptionBudgets", text)
 
     return keys
 
@@ -232,12 +239,11 @@ _WORKLOADS: tuple[Resource, ...] = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, RE
 def build(context: Context) -> Sequence[Runnable]:
     budgets, pods = context.collection(POD_DISRUPTION_BUDGETS), context.collection(PODS)
     workloads = {(r.group, r.kind): context.collection(r) for r in _WORKLOADS}
-    reconciler = DisruptionReconciler(
-        budgets, pods, Scales(workloads, budgets), context.recorder(COMPONENT), context.clock
-    )
+    recorder = context.recorder(COMPONENT)
+    reconciler = DisruptionReconciler(budgets, pods, Scales(workloads, budgets), recorder, context.clock)
     controller = context.controller("disruption", reconciler, workers=1)
     controller.watch(budgets.informer)
-    controller.watch(pods.informer, _concerned(budgets))
+    controller.watch(pods.informer, _concerned(budgets, recorder))
     for collection in workloads.values():
         controller.watch(collection.informer, _of_workload(budgets))
     stale = context.controller("stale_pod_disruption", StaleDisruption(pods, context.clock), workers=1)

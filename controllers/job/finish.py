@@ -47,34 +47,31 @@ def failure(job: Object, tally: Tally, now: datetime) -> Verdict | None:
     limit = int(spec["backoffLimit"]) if spec.get("backoffLimit") is not None else 6
     if tally.fail_message:
         return Verdict(False, "PodFailurePolicy", tally.fail_message)
-    if tally.failed > limit or _restarts_exceed(job, tally.active, limit):
+    if tally.failed > limit or _restarts_exceed(job, [*tally.active, *tally.terminating], limit):
         return Verdict(False, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     remaining = seconds_to_deadline(job, now)
     if remaining is not None and remaining <= 0:
         return Verdict(False, "DeadlineExceeded", "Job was active longer than specified deadline")
-    most = spec.get("maxFailedIndexes")
-    if jobpods.per_index_limit(job) is not None and most is not None and len(tally.failed_indexes) > int(most):
+    if jobpods.per_index_limit(job) is None or not tally.failed_indexes:
+        return None
+    most, ended = spec.get("maxFailedIndexes"), tally.completed | tally.failed_indexes
+    if most is not None and len(tally.failed_indexes) > int(most):
         text = "Job has exceeded the specified maximal number of failed indexes"
         return Verdict(False, "MaxFailedIndexesExceeded", text)
+    if len(ended) >= int(spec["completions"]):
+        return Verdict(False, "FailedIndexes", "Job has failed indexes")
     return None
 
 
 def success(job: Object, tally: Tally) -> Verdict | None:
-    """Whether the job's work is done; one whose indexes have all ended may have failed."""
+    """Whether the job's work is done; ask for ``failure`` first."""
     spec = job["spec"]
     if jobpods.is_indexed(job) and (text := match_success(job, tally.completed)):
         return Verdict(True, "SuccessPolicy", text)
     done = Verdict(True, "CompletionsReached", "Reached expected number of succeeded pods")
     if spec.get("completions") is None:
-        return done if tally.succeeded > 0 and not tally.active and not tally.terminating else None
-    completions = int(spec["completions"])
-    if tally.succeeded >= completions and not tally.active:
-        return done
-    if jobpods.per_index_limit(job) is not None and not tally.active:
-        ended = tally.completed | tally.failed_indexes
-        if len(ended) >= completions and tally.failed_indexes:
-            return Verdict(False, "FailedIndexes", "Job has failed indexes")
-    return None
+        return done if tally.succeeded > 0 and not tally.active else None
+    return done if tally.succeeded >= int(spec["completions"]) and not tally.active else None
 
 
 def seconds_to_deadline(job: Object, now: datetime) -> float | None:
@@ -85,12 +82,12 @@ def seconds_to_deadline(job: Object, now: datetime) -> float | None:
     return (parse_time(start) + timedelta(seconds=int(seconds)) - now).total_seconds()
 
 
-def _restarts_exceed(job: Object, active: Iterable[Object], limit: int) -> bool:
+def _restarts_exceed(job: Object, pods: Iterable[Object], limit: int) -> bool:
     """Containers that restart in place count for the limit, too."""
     if job["spec"]["template"]["spec"].get("restartPolicy") != "OnFailure":
         return False
     restarts = 0
-    for pod in active:
+    for pod in pods:
         if phase_of(pod) in ("Running", "Pending"):
             status = pod.get("status") or {}
             statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from controllers.lib.pods import phase_of, pod_from_template
 from kubeling.api.meta import Object, annotations_of, is_deleting, labels_of, name_of, parse_time
@@ -17,7 +17,7 @@ FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
 IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
-MAX_HOSTNAME = 63
+MAX_HOSTNAME, MAX_GENERATED_BASE = 63, 58
 
 
 def is_indexed(job: Mapping[str, Any]) -> bool:
@@ -39,10 +39,23 @@ def index_of(pod: Mapping[str, Any]) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def failures_of(pod: Mapping[str, Any]) -> int:
-    """How often this pod's index had failed before it."""
-    text = annotations_of(pod).get(FAILURES, "")
-    return int(text) if text.isdigit() else 0
+class Failures(NamedTuple):
+    """How often an index had failed before its pod: failures that count, and ones that a policy ignores."""
+
+    counted: int = 0
+    ignored: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.counted + self.ignored
+
+
+NO_FAILURES = Failures()
+
+
+def failures_of(pod: Mapping[str, Any]) -> Failures:
+    texts = (annotations_of(pod).get(name, "") for name in (FAILURES, IGNORED_FAILURES))
+    return Failures(*(int(text) if text.isdigit() else 0 for text in texts))
 
 
 def only_replaces_failed(job: Mapping[str, Any]) -> bool:
@@ -68,19 +81,22 @@ def finished_at(pod: Mapping[str, Any], now: datetime) -> datetime:
     return max((parse_time(e) for e in ends), default=now)
 
 
-def new_pod(job: Object, index: int | None, failures: int = 0) -> Object:
+def new_pod(job: Object, index: int | None, failures: Failures = NO_FAILURES) -> Object:
     """A pod of the job, for an index of an indexed one, after so many failures of that index."""
     pod = pod_from_template(job, job["spec"]["template"])
     metadata = pod["metadata"]
     metadata["finalizers"] = [*(metadata.get("finalizers") or []), FINALIZER]
     if index is None:
         return pod
-    metadata["generateName"] = f"{name_of(job)}-{index}-"
+    suffix = f"-{index}-"
+    metadata["generateName"] = name_of(job)[: MAX_GENERATED_BASE - len(suffix)] + suffix
     metadata.setdefault("labels", {})[INDEX] = str(index)
     annotations = metadata.setdefault("annotations", {})
     annotations[INDEX] = str(index)
     if per_index_limit(job) is not None:
-        annotations[FAILURES] = str(failures)
+        annotations[FAILURES] = str(failures.counted)
+        if failures.ignored:
+            annotations[IGNORED_FAILURES] = str(failures.ignored)
     if len(hostname := f"{name_of(job)}-{index}") <= MAX_HOSTNAME:
         pod["spec"]["hostname"] = hostname
     for field in ("initContainers", "containers"):

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from controllers.job import finish, indexes, jobpods
 from controllers.job.finish import FAILURE_TARGET, SUCCESS_TARGET, Verdict
+from controllers.job.policies import match_failure
 from controllers.job.tally import Ending, Tally, count
-from controllers.lib.pods import is_active, phase_of
+from controllers.lib.pods import is_active, is_ready, phase_of
 from controllers.lib.ranking import deletion_order
 from kubeling.api.meta import Object, has_condition, is_deleting, rfc3339, uid_of, with_condition
 
-MAX_CREATED = 500
+MAX_CHANGED = 500  # pods made or ended in one step
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 10.0, 600.0
 
 
@@ -79,12 +81,11 @@ def _manage(made: Plan, job: Object, tally: Tally, now: datetime) -> None:
         wanted = active if tally.succeeded > 0 else parallelism
     else:
         wanted = min(max(0, int(spec["completions"]) - tally.succeeded), parallelism)
-    surplus = _surplus(job, tally, max(0, active - wanted), now)
-    made.release = surplus
-    replaced = active - len(surplus)
-    if jobpods.only_replaces_failed(job):
-        replaced += len(tally.terminating)
-    missing = min(wanted - replaced, MAX_CREATED)
+    made.release = _surplus(job, tally, max(0, active - wanted), now)
+    if made.release:
+        return  # what these pods leave free is filled once they are seen to go
+    held = active + (len(tally.terminating) if jobpods.only_replaces_failed(job) else 0)
+    missing = min(wanted - held, MAX_CHANGED)
     if missing <= 0:
         return
     if jobpods.is_indexed(job):
@@ -110,11 +111,12 @@ def _surplus(job: Object, tally: Tally, number: int, now: datetime) -> list[Obje
                 seen.add(index)
     rest = [pod for pod in tally.active if pod not in chosen]
     more = max(0, number - len(chosen))
-    return chosen + deletion_order(rest, [], now)[:more]
+    return (chosen + deletion_order(rest, [], now)[:more])[:MAX_CHANGED]
 
 
 def _create_indexed(made: Plan, job: Object, tally: Tally, missing: int, now: datetime) -> None:
-    """Pods for the lowest indexes that have none, each after its own back-off where failures count by index."""
+    """Pods for the lowest indexes that have none. Where failures count by index each waits for its own back-off, in a place
+    that no other index takes meanwhile."""
     per_index = jobpods.per_index_limit(job) is not None
     if not per_index and (wait := _job_backoff(job, tally, now)) > 0:
         made.requeue_after = wait
@@ -123,17 +125,22 @@ def _create_indexed(made: Plan, job: Object, tally: Tally, missing: int, now: da
     if jobpods.only_replaces_failed(job):
         taken |= {i for p in tally.terminating if (i := jobpods.index_of(p)) is not None}
     last = _last_failed(tally) if per_index else {}
-    for index in range(int(job["spec"].get("completions") or 0)):
-        if index in taken:
-            continue
-        if len(made.create) >= missing:
-            return
-        failures = jobpods.failures_of(last[index]) + 1 if index in last else 0
-        wait = _remaining(jobpods.finished_at(last[index], now), failures, now) if index in last else 0.0
+    free = (index for index in range(int(job["spec"].get("completions") or 0)) if index not in taken)
+    for index in islice(free, missing):
+        failures = _failures_until(job, last[index]) if index in last else jobpods.NO_FAILURES
+        wait = _remaining(jobpods.finished_at(last[index], now), failures.all, now) if index in last else 0.0
         if wait > 0:
             made.requeue_after = min(wait, made.requeue_after or wait)
         else:
             made.create.append(jobpods.new_pod(job, index, failures))
+
+
+def _failures_until(job: Object, pod: Object) -> jobpods.Failures:
+    """The failures of an index, this pod's included."""
+    counted, ignored = jobpods.failures_of(pod)
+    if jobpods.has_failed(job, pod) and match_failure(job, pod).action == "Ignore":
+        return jobpods.Failures(counted, ignored + 1)
+    return jobpods.Failures(counted + 1, ignored)
 
 
 def _last_failed(tally: Tally) -> dict[int, Object]:
@@ -143,7 +150,7 @@ def _last_failed(tally: Tally) -> dict[int, Object]:
         index = jobpods.index_of(pod)
         if index is None or phase_of(pod) == "Succeeded":
             continue
-        if index not in last or jobpods.failures_of(pod) > jobpods.failures_of(last[index]):
+        if index not in last or jobpods.failures_of(pod).all > jobpods.failures_of(last[index]).all:
             last[index] = pod
     return last
 
@@ -172,7 +179,7 @@ def _write_status(made: Plan, job: Object, tally: Tally, verdict: Verdict | None
     _put(status, "active", len(staying))
     _put(status, "succeeded", tally.counted_succeeded)
     _put(status, "failed", tally.counted_failed)
-    status["terminating"], status["ready"] = ending, 0 if verdict else tally.ready
+    status["terminating"], status["ready"] = ending, sum(is_ready(pod) for pod in staying)
     uncounted = {"succeeded": tally.uncounted_succeeded, "failed": tally.uncounted_failed}
     status["uncountedTerminatedPods"] = {k: v for k, v in uncounted.items() if v}
     if jobpods.is_indexed(job):
@@ -180,7 +187,7 @@ def _write_status(made: Plan, job: Object, tally: Tally, verdict: Verdict | None
         if jobpods.per_index_limit(job) is not None:
             status["failedIndexes"] = indexes.compress(tally.failed_indexes)
     if verdict is not None:
-        _finish(made, tally, verdict, ending, now)
+        _finish(made, tally, verdict, ending, job["spec"].get("completions"), now)
 
 
 def _put(status: Object, name: str, value: object) -> None:
@@ -190,7 +197,7 @@ def _put(status: Object, name: str, value: object) -> None:
         status.pop(name, None)
 
 
-def _finish(made: Plan, tally: Tally, verdict: Verdict, ending: int, now: datetime) -> None:
+def _finish(made: Plan, tally: Tally, verdict: Verdict, ending: int, completions: int | None, now: datetime) -> None:
     """Announces the verdict; makes it final once every pod has ended and is counted."""
     status = made.status
     target = SUCCESS_TARGET if verdict.success else FAILURE_TARGET
@@ -203,6 +210,9 @@ def _finish(made: Plan, tally: Tally, verdict: Verdict, ending: int, now: dateti
         conditions = _condition(conditions, "Complete" if verdict.success else "Failed", why, now)
         if verdict.success:
             status["completionTime"] = rfc3339(now)
+            if completions is not None and status.get("succeeded", 0) > int(completions):
+                text = "Too many succeeded pods running after completion count reached"
+                made.events.append(("Warning", "TooManySucceededPods", text))
             made.events.append(("Normal", "Completed", "Job completed"))
         else:
             made.events.append(("Warning", *why))

@@ -13,7 +13,7 @@ from typing import Any
 
 from controllers.job import indexes, jobpods
 from controllers.job.policies import match_failure
-from controllers.lib.pods import is_active, is_finished, is_ready, phase_of
+from controllers.lib.pods import is_active, is_finished, phase_of
 from kubeling.api.meta import Object, is_deleting, uid_of
 
 
@@ -40,10 +40,6 @@ class Tally:
     @property
     def failed(self) -> int:
         return self.counted_failed + len(self.uncounted_failed)
-
-    @property
-    def ready(self) -> int:
-        return sum(is_ready(pod) for pod in self.active)
 
 
 class Ending(Enum):
@@ -120,16 +116,18 @@ def _collect_success(job: Object, tally: Tally, pod: Object) -> None:
 
 
 def _collect_failure(job: Object, tally: Tally, pod: Object) -> None:
-    match = match_failure(job, pod)
+    match, index = match_failure(job, pod), jobpods.index_of(pod)
     if match.action == "Ignore":
+        return
+    if jobpods.is_indexed(job) and (index is None or index >= int(job["spec"].get("completions") or 0)):
         return
     if match.action == "FailJob" and not tally.fail_message:
         tally.fail_message = match.message
     tally.uncounted_failed.append(uid_of(pod))
-    limit, index = jobpods.per_index_limit(job), jobpods.index_of(pod)
+    limit = jobpods.per_index_limit(job)
     if limit is None or index is None or index in tally.completed:
         return
-    if match.action == "FailIndex" or jobpods.failures_of(pod) >= limit:
+    if match.action == "FailIndex" or jobpods.failures_of(pod).counted >= limit:
         tally.failed_indexes.add(index)
 
 
@@ -153,6 +151,6 @@ def _last_failures(job: Object, tally: Tally, pods: Sequence[Object]) -> set[str
         index = jobpods.index_of(pod)
         if index is None or index in tally.completed or index in tally.failed_indexes:
             continue
-        if index not in last or jobpods.failures_of(pod) >= jobpods.failures_of(last[index]):
+        if index not in last or jobpods.failures_of(pod).all >= jobpods.failures_of(last[index]).all:
             last[index] = pod
     return {uid_of(pod) for pod in last.values() if not is_active(pod)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from controllers.lib.collection import Collection
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, controller_of, namespace_of
+from kubeling.api.meta import Key, Object, controller_of, name_of, namespace_of, uid_of
 from kubeling.client.discovery import discover
 
 
@@ -22,48 +22,53 @@ class Scales:
         self._client = any_collection.client
 
     async def of(self, pods: Iterable[Object]) -> list[int]:
-        """One number for each controller; pods without one count for nothing. Raises ScaleUnknown for one without a scale."""
+        """One number for each controller, a Deployment's ReplicaSets counting as one; pods without a controller count for
+        nothing. Raises ScaleUnknown for a controller that is gone or has no scale."""
+        seen: set[str] = set()
         found: dict[str, int] = {}
         for pod in pods:
             reference = controller_of(pod)
-            if reference is None:
+            if reference is None or reference["uid"] in seen:
                 continue
-            if reference["uid"] not in found:
-                found[reference["uid"]] = await self._one(namespace_of(pod), dict(reference))
+            seen.add(reference["uid"])
+            uid, size = await self._one(pod, dict(reference))
+            found[uid] = size
         return list(found.values())
 
-    async def _one(self, namespace: str, reference: Object) -> int:
-        group = reference["apiVersion"].rpartition("/")[0]
-        collection = self._collections.get((group, reference["kind"]))
+    async def _one(self, pod: Object, reference: Object) -> tuple[str, int]:
+        """The uid of what says the size, and the size."""
+        namespace = namespace_of(pod)
+        collection = self._collections.get((reference["apiVersion"].rpartition("/")[0], reference["kind"]))
         if collection is None:
-            return await self._subresource(namespace, reference)
-        owner = collection.get(Key(namespace, reference["name"]))
-        if owner is None or owner["metadata"]["uid"] != reference["uid"]:
-            return 0
+            owner = await self._subresource(namespace, reference)
+        else:
+            owner = collection.get(Key(namespace, reference["name"]))
+        if owner is None or uid_of(owner) != reference["uid"]:
+            raise ScaleUnknown(f'found no controllers for pod "{name_of(pod)}"')
         above = controller_of(owner)
-        if reference["kind"] == "ReplicaSet" and above is not None:
-            return await self._deployment(namespace, dict(above), owner)
-        return replicas_of(owner)
+        if reference["kind"] == "ReplicaSet" and above is not None and above.get("kind") == "Deployment":
+            owner = self._deployment(namespace, dict(above)) or owner
+        return uid_of(owner), replicas_of(owner)
 
-    async def _deployment(self, namespace: str, above: Object, rs: Object) -> int:
+    def _deployment(self, namespace: str, above: Object) -> Object | None:
         deployment = self._collections[("apps", "Deployment")].get(Key(namespace, above["name"]))
-        same = deployment is not None and deployment["metadata"]["uid"] == above["uid"]
-        return replicas_of(deployment) if deployment is not None and same else replicas_of(rs)
+        return deployment if deployment is not None and uid_of(deployment) == above["uid"] else None
 
-    async def _subresource(self, namespace: str, reference: Object) -> int:
+    async def _subresource(self, namespace: str, reference: Object) -> Object | None:
+        """The scale of a controller of any kind; None when the controller is gone."""
         resource = (await discover(self._client)).of_kind(reference["apiVersion"], reference["kind"])
         if resource is None:
             raise ScaleUnknown(
                 f"{reference['kind']}.{reference['apiVersion']} does not implement the scale subresource"
             )
         try:
-            scale = await self._client.get(resource, reference["name"], namespace, subresource="scale")
+            return await self._client.get(resource, reference["name"], namespace, subresource="scale")
         except StatusError as err:
-            if is_not_found(err):
-                plural = resource.qualified
-                raise ScaleUnknown(f"{plural} does not implement the scale subresource") from err
-            raise
-        return replicas_of(scale)
+            if not is_not_found(err):
+                raise
+            if not any(sub.name == "scale" for sub in resource.subresources):
+                raise ScaleUnknown(f"{resource.qualified} does not implement the scale subresource") from err
+            return None
 
 
 def replicas_of(obj: Object) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from controllers import disruption, ttlafterfinished
 from kubeling.api.meta import Object, condition_of, is_deleting, name_of, owner_reference, rfc3339
-from kubeling.api.resources import JOBS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
+from kubeling.api.resources import DEPLOYMENTS, JOBS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
 from tests.unit.controllers.world import World
 
 
@@ -65,6 +65,54 @@ async def test_pods_without_a_controller_are_told_of_and_left_out() -> None:
         assert (status["expectedPods"], status["disruptionsAllowed"]) == (0, 0)
         condition = condition_of(w.get(POD_DISRUPTION_BUDGETS, "b"), "DisruptionAllowed")
         assert condition and condition["reason"] == "InsufficientPods"
+
+
+async def test_a_rolling_update_counts_its_deployment_once() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        deployment = w.create(DEPLOYMENTS, "d", {"replicas": 4, "template": {}})
+        for name, size in (("old", 3), ("new", 2)):
+            owners = [owner_reference(deployment)]
+            rs = w.create(REPLICA_SETS, name, {"replicas": size, "template": {}}, ownerReferences=owners)
+            for number in range(size):
+                pod = w.create(PODS, f"{name}{number}", {}, labels={"app": "x"}, ownerReferences=[owner_reference(rs)])
+                w.set_status(pod, phase="Running", ready=True)
+        w.create(POD_DISRUPTION_BUDGETS, "b", {"selector": {"matchLabels": {"app": "x"}}, "maxUnavailable": 1})
+        await w.clock.advance(0.1)
+        status = w.get(POD_DISRUPTION_BUDGETS, "b")["status"]
+        figures = [status[k] for k in ("expectedPods", "desiredHealthy", "currentHealthy", "disruptionsAllowed")]
+        assert figures == [4, 3, 5, 2]
+
+
+async def test_finished_pods_count_as_expected() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        done = w.create(PODS, "done", {}, labels={"app": "x"})
+        w.set_status(done, phase="Succeeded")
+        status = await setup(w, 2, 2, minAvailable=1)
+        assert (status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"]) == (3, 2, 1)
+
+
+async def test_pods_whose_controller_is_gone_allow_no_disruption() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        await setup(w, 2, 2, maxUnavailable=1)
+        w.api.delete(REPLICA_SETS, "ns", "rs")
+        w.api.update(POD_DISRUPTION_BUDGETS, "ns", "b", lambda b: b["spec"].update(maxUnavailable=2))
+        await w.clock.advance(1)
+        status = w.get(POD_DISRUPTION_BUDGETS, "b")["status"]
+        assert (status["disruptionsAllowed"], status["conditions"][0]["reason"]) == (0, "SyncFailed")
+        text = 'Failed to calculate the number of expected pods: found no controllers for pod "p0"'
+        assert ("CalculateExpectedPodCountFailed", text) in w.events()
+
+
+async def test_a_pod_in_two_budgets_is_told() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        for name in ("b", "a"):
+            w.create(POD_DISRUPTION_BUDGETS, name, {"selector": {"matchLabels": {"app": "x"}}, "minAvailable": 1})
+        await w.settle()
+        w.create(PODS, "p", {}, labels={"app": "x"})
+        await w.settle()
+        text = 'Pod "ns"/"p" matches multiple PodDisruptionBudgets.  Chose "a" arbitrarily.'
+        assert ("MultiplePodDisruptionBudgets", text) in w.events()
+        assert all(w.get(POD_DISRUPTION_BUDGETS, name)["status"]["expectedPods"] == 1 for name in "ab")
 
 
 def test_the_event_shows_the_selector_as_go_does() -> None:

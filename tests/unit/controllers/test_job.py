@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from controllers.job import CONTROLLER, indexes
-from controllers.job.jobpods import index_of
+from controllers.job.jobpods import index_of, new_pod
 from controllers.lib.pods import is_active, phase_of
 from kubeling.api.meta import Object, condition_of, is_deleting, name_of
 from kubeling.api.resources import JOBS, PODS
@@ -212,6 +212,95 @@ async def test_a_deleted_job_lets_its_pods_go() -> None:
         w.api.delete(JOBS, "ns", "j")
         await w.settle()
         assert not w.pods()[0]["metadata"]["finalizers"]
+
+
+async def test_ignored_failures_of_an_index_do_not_use_up_its_limit() -> None:
+    async with World(CONTROLLER) as w:
+        rule = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [42]}}
+        more = {"completionMode": "Indexed", "backoffLimitPerIndex": 1, "backoffLimit": 100}
+        await start(w, **more, podFailurePolicy={"rules": [rule]})
+        for number, wait in enumerate((10, 20)):
+            await end(w, active(w)[0], "Failed", 42)
+            await w.clock.advance(wait - 1)
+            assert not active(w)  # they do lengthen the wait
+            await w.clock.advance(1.2)
+            notes = active(w)[0]["metadata"]["annotations"]
+            assert notes["batch.kubernetes.io/job-index-failure-count"] == "0"
+            assert notes["batch.kubernetes.io/job-index-ignored-failure-count"] == str(number + 1)
+        assert "failed" not in status(w)
+        await end(w, active(w)[0], "Failed", 1)
+        await w.clock.advance(41)
+        assert verdict(w) == ("", "") and status(w)["failed"] == 1
+        await end(w, active(w)[0], "Failed", 1)
+        await w.settle()
+        assert verdict(w) == ("Failed", "FailedIndexes")
+
+
+async def test_an_index_that_waits_keeps_its_place() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completionMode="Indexed", completions=2, backoffLimitPerIndex=1, backoffLimit=100)
+        await end(w, active(w)[0], "Failed")
+        await w.clock.advance(5)
+        assert not active(w)
+        await w.clock.advance(6)
+        assert [index_of(p) for p in active(w)] == [0]
+
+
+async def test_failed_indexes_are_worse_than_a_success_policy_is_good() -> None:
+    async with World(CONTROLLER) as w:
+        policy = {"rules": [{"succeededIndexes": "1"}]}
+        more = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 0}
+        await start(w, **more, backoffLimit=100, successPolicy=policy)
+        first, second = active(w)
+        w.set_status(first, phase="Failed")
+        await end(w, second)
+        await w.settle()
+        assert verdict(w) == ("Failed", "FailedIndexes")
+
+
+async def test_work_of_unknown_size_is_done_once_nothing_runs() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completions=None, parallelism=2)
+        one, other = active(w)
+        await end(w, one)
+        w.api.delete(PODS, "ns", name_of(other))
+        await w.clock.advance(0.1)
+        assert condition_of(w.get(JOBS, "j"), "SuccessCriteriaMet") and verdict(w) == ("", "")
+        w.finish_deleted()
+        await w.settle()
+        assert verdict(w) == ("Complete", "CompletionsReached")
+
+
+async def test_a_pod_too_many_is_replaced_only_after_it_has_ended() -> None:
+    async with World(CONTROLLER) as w:
+        more = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "podReplacementPolicy": "Failed"}
+        await start(w, **more)
+        w.api.update(PODS, "ns", name_of(active(w)[1]), lambda p: p["metadata"]["annotations"].update(
+            {"batch.kubernetes.io/job-completion-index": "0"}
+        ))  # fmt: skip
+        await w.clock.advance(0.1)
+        assert len(active(w)) == 1
+        w.finish_deleted()
+        await w.clock.advance(0.1)
+        assert [index_of(p) for p in active(w)] == [0, 1]
+
+
+async def test_more_successes_than_completions_are_told() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, completions=2, parallelism=2)
+        for pod in active(w):
+            w.set_status(pod, phase="Succeeded")
+        w.api.update(JOBS, "ns", "j", lambda o: o["spec"].update(completions=1))
+        await w.settle()
+        assert verdict(w)[0] == "Complete" and status(w)["succeeded"] == 2
+        text = "Too many succeeded pods running after completion count reached"
+        assert ("TooManySucceededPods", text) in w.events()
+
+
+def test_an_index_stays_in_the_name_of_a_job_with_a_long_one() -> None:
+    job = {"metadata": {"name": "j" * 60, "namespace": "ns", "uid": "u"}, "kind": "Job", "apiVersion": "batch/v1",
+           "spec": spec_of(completionMode="Indexed")}  # fmt: skip
+    assert new_pod(job, 12)["metadata"]["generateName"] == "j" * 54 + "-12-"
 
 
 @pytest.mark.parametrize("seed", range(4))
