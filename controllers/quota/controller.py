@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
-from controllers.lib.pods import is_finished
-from controllers.quota.usage import kinds_of, used_of
-from kubeling.api.meta import Key, Object, is_deleting, key_of, namespace_of
+from controllers.quota.counting import used_of
+from kubeling.api.meta import Key, Object, key_of, namespace_of
+from kubeling.api.podresources import Resources
+from kubeling.api.quotas import in_scopes, kind_of, usage
 from kubeling.api.resource import Resource
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
 from kubeling.client.clock import Clock
@@ -33,7 +35,7 @@ class Objects:
         informer = self._context.informers.informer(resource)
         if resource.qualified not in self._known:
             self._known[resource.qualified] = informer
-            informer.add_handler(self._freed)
+            informer.add_handler(partial(self._change, resource.qualified))
         return informer
 
     async def prepare(self, kinds: Iterable[str]) -> list[str]:
@@ -52,19 +54,16 @@ class Objects:
     def of(self, kind: str, namespace: str) -> Sequence[Object]:
         return self._known[kind].store.list(namespace) if kind in self._known else []
 
-    def _freed(self, old: Object | None, new: Object | None) -> None:
+    def _change(self, kind: str, old: Object | None, new: Object | None) -> None:
+        """What comes is counted by admission; what goes, or takes something else than before, is counted anew."""
         if old is None:
             return
-        ended = new is None or (is_finished(new) and not is_finished(old)) or is_deleting(new) != is_deleting(old)
-        if ended or (new is not None and _sizes(old) != _sizes(new)):
-            for quota in self.quotas.store.list(namespace_of(old)):
+        for quota in self.quotas.store.list(namespace_of(old)):
+            if new is None or self._taken(quota, kind, old) != self._taken(quota, kind, new):
                 self.controller.queue.add(key_of(quota))
 
-
-def _sizes(obj: Object) -> object:
-    """What an update may change that quotas count: a service's type and ports, a claim's size."""
-    spec = obj.get("spec") or {}
-    return spec.get("type"), len(spec.get("ports") or ()), spec.get("resources")
+    def _taken(self, quota: Object, kind: str, obj: Object) -> Resources | None:
+        return usage(kind, obj, self._context.clock.now()) if in_scopes(quota["spec"], kind, obj) else None
 
 
 class QuotaReconciler:
@@ -80,10 +79,13 @@ class QuotaReconciler:
         quota = self._quotas.get(key)
         if quota is None:
             return None
-        hard = quota["spec"].get("hard") or {}
-        unknown = await self._objects.prepare(sorted(kinds_of(hard)))
-        used = used_of(quota, lambda kind: self._objects.of(kind, key.namespace), self._clock.now())
-        status = {"hard": hard, "used": used}
+        hard, before = quota["spec"].get("hard") or {}, (quota.get("status") or {}).get("used") or {}
+        kinds = {name: kind for name in hard if (kind := kind_of(name)) is not None}
+        unknown = await self._objects.prepare(sorted(set(kinds.values())))
+        counted = [name for name, kind in kinds.items() if kind not in unknown]
+        used = used_of(quota["spec"], counted, lambda kind: self._objects.of(kind, key.namespace), self._clock.now())
+        kept = {name: amount for name, amount in before.items() if name in hard and name not in used}
+        status = {"hard": hard, "used": {**kept, **used}}
         if status != (quota.get("status") or {}):
             await self._quotas.update_status({**quota, "status": status})
         return Result(UNKNOWN_KIND_SECONDS if unknown else self._period)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from apiserver.admission.common import refused
-from apiserver.admission.quota.usage import in_scopes, missing_values, usage
+from apiserver.admission.quota.stated import missing_values
 from apiserver.registry.admission import AdmissionAttributes, NoAdmission
 from kubeling.api.errors import StatusError
-from kubeling.api.meta import Object, name_of
+from kubeling.api.meta import Object, name_of, utcnow
 from kubeling.api.podresources import Resources, resources
 from kubeling.api.quantity import Quantity
+from kubeling.api.quotas import in_scopes, usage
 from kubeling.api.resources import RESOURCE_QUOTAS
 
 _ZERO = Quantity(Decimal(0))
@@ -34,14 +35,13 @@ class ResourceQuota(NoAdmission):
 
     async def validate(self, attributes: AdmissionAttributes) -> None:
         registry = attributes.registries.of(RESOURCE_QUOTAS)
-        group, plural = attributes.resource.group, attributes.resource.plural
         quotas = registry.cached_list(attributes.namespace)
-        if not quotas or (plural == "resourcequotas" and not group):
+        if not quotas:
             return
         wanted = _delta(attributes)
         booked = []
         for quota in sorted(quotas, key=name_of):
-            if not in_scopes(quota, plural, attributes.obj or {}):
+            if not in_scopes(quota.get("spec") or {}, attributes.resource.qualified, attributes.obj or {}):
                 continue
             names = limited_names(quota, wanted)
             _check_stated(attributes, quota)
@@ -60,11 +60,11 @@ def _booking(attributes: AdmissionAttributes, amounts: Resources) -> Callable[[O
 
 def _delta(attributes: AdmissionAttributes) -> Resources:
     """What the request takes more than before; names of which it takes no more are left out."""
-    group, plural = attributes.resource.group, attributes.resource.plural
-    new = usage(group, plural, attributes.obj or {})
+    kind, now = attributes.resource.qualified, utcnow()
+    new = usage(kind, attributes.obj or {}, now)
     if attributes.operation != "UPDATE":
         return {name: value for name, value in new.items() if value.value > 0}
-    old = usage(group, plural, attributes.old_obj or {})
+    old = usage(kind, attributes.old_obj or {}, now)
     grown = {name: value - old.get(name, _ZERO) for name, value in new.items()}
     return {name: value for name, value in grown.items() if value.value > 0}
 

@@ -1,11 +1,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from controllers.quota import CONTROLLER
-from controllers.quota.podusage import in_scopes, total
-from controllers.quota.usage import used_of
+from controllers.quota.counting import used_of
 from kubeling.api.meta import Object
 from kubeling.api.resources import DEPLOYMENTS, PODS, RESOURCE_QUOTAS, SERVICES
 from tests.unit.controllers.world import World
@@ -21,50 +18,6 @@ def pod(*containers: Object, phase: str = "Running", **spec: Any) -> Object:
     return {"metadata": {"name": "p"}, "spec": {"containers": list(containers), **spec}, "status": {"phase": phase}}
 
 
-@pytest.mark.parametrize(
-    ("spec", "cpu"),
-    [
-        ({"containers": [container("1"), container("500m")]}, "1500m"),
-        ({"containers": [container("1")], "initContainers": [container("3")]}, "3"),
-        ({"containers": [container("1")], "initContainers": [container("1", restartPolicy="Always")]}, "2"),
-        (
-            {
-                "containers": [container("1")],
-                "initContainers": [container("1", restartPolicy="Always"), container("3")],
-            },
-            "4",
-        ),
-        ({"containers": [container("1")], "overhead": {"cpu": "250m"}}, "1250m"),
-        ({"containers": [container("1")], "resources": {"requests": {"cpu": "5"}}}, "5"),
-    ],
-)
-def test_what_a_pod_requests(spec: Object, cpu: str) -> None:
-    assert str(total(spec, "requests")["cpu"]) == cpu
-
-
-@pytest.mark.parametrize(
-    ("scope", "spec", "expected"),
-    [
-        ({"scopes": ["BestEffort"]}, pod(container()), True),
-        ({"scopes": ["BestEffort"]}, pod(container("1")), False),
-        ({"scopes": ["NotBestEffort", "Terminating"]}, pod(container("1"), activeDeadlineSeconds=5), True),
-        ({"scopes": ["NotTerminating"]}, pod(container(), activeDeadlineSeconds=5), False),
-        (
-            {
-                "scopeSelector": {
-                    "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["hi"]}]
-                }
-            },
-            pod(priorityClassName="hi"),
-            True,
-        ),
-        ({"scopes": ["CrossNamespacePodAffinity"]}, pod(), False),
-    ],
-)
-def test_scopes(scope: Object, spec: Object, expected: bool) -> None:
-    assert in_scopes(spec, scope) is expected
-
-
 def test_usage_of_all_kinds() -> None:
     claim = {"metadata": {}, "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "2Gi"}}}}
     balancer = {"metadata": {}, "spec": {"type": "LoadBalancer", "ports": [{"port": 1}, {"port": 2}]}}
@@ -75,8 +28,8 @@ def test_usage_of_all_kinds() -> None:
         "jobs.batch": [{"metadata": {}}],
     }
     names = "pods count/pods cpu requests.cpu limits.cpu requests.storage services services.nodeports count/jobs.batch"
-    hard = dict.fromkeys([*names.split(), "fast.storageclass.storage.k8s.io/persistentvolumeclaims", "secrets"], "10")
-    used = used_of({"spec": {"hard": hard}}, lambda kind: objects.get(kind, []), NOW)
+    hard = [*names.split(), "fast.storageclass.storage.k8s.io/persistentvolumeclaims", "secrets"]
+    used = used_of({}, hard, lambda kind: objects.get(kind, []), NOW)
     assert used == {
         "pods": "2",
         "count/pods": "3",
@@ -90,6 +43,33 @@ def test_usage_of_all_kinds() -> None:
         "fast.storageclass.storage.k8s.io/persistentvolumeclaims": "2",
         "secrets": "0",
     }
+
+
+async def test_what_nothing_counts_has_no_figure_and_one_that_is_not_served_keeps_its_last() -> None:
+    async with World(CONTROLLER) as w:
+        hard = {"count/things.example.com": "3", "count/widgets.example.com": "3", "count/events": "1", "odd": "1"}
+        w.create(RESOURCE_QUOTAS, "q", {"hard": {**hard, "pods": "1"}})
+        w.api.update(RESOURCE_QUOTAS, "ns", "q", lambda q: q.update(
+            status={"used": {"count/things.example.com": "2", "secrets": "1"}}
+        ))  # fmt: skip
+        await w.clock.advance(1)
+        assert w.get(RESOURCE_QUOTAS, "q")["status"]["used"] == {"count/things.example.com": "2", "pods": "0"}
+
+
+async def test_a_resize_is_counted_when_the_node_has_followed() -> None:
+    async with World(CONTROLLER) as w:
+        made = w.create(PODS, "p", {"containers": [container("2")]})
+        given: Object = {"name": "c", "resources": {"requests": {"cpu": "2"}}, "allocatedResources": {"cpu": "2"}}
+        w.set_status(made, phase="Running", containerStatuses=[given])
+        w.create(RESOURCE_QUOTAS, "q", {"hard": {"requests.cpu": "5"}})
+        await w.clock.advance(1)
+        w.api.update(PODS, "ns", "p", lambda p: p["spec"]["containers"][0]["resources"]["requests"].update(cpu="1"))
+        await w.clock.advance(1)
+        assert w.get(RESOURCE_QUOTAS, "q")["status"]["used"] == {"requests.cpu": "2"}
+        given = {"name": "c", "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "1"}}
+        w.set_status(w.get(PODS, "p"), phase="Running", containerStatuses=[given])
+        await w.clock.advance(1)
+        assert w.get(RESOURCE_QUOTAS, "q")["status"]["used"] == {"requests.cpu": "1"}
 
 
 async def test_status_follows_what_goes() -> None:

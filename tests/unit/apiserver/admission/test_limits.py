@@ -8,9 +8,10 @@ import pytest
 
 from apiserver.admission.limit_ranger import ANNOTATION, LimitRanger
 from apiserver.admission.quota.plugin import ResourceQuota
-from apiserver.admission.quota.usage import in_scopes, usage
 from kubeling.api.errors import StatusError
+from kubeling.api.meta import utcnow
 from kubeling.api.podresources import pod_limits, pod_requests
+from kubeling.api.quotas import in_scopes, usage
 from kubeling.api.resources import LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
 
 
@@ -155,6 +156,12 @@ async def test_a_quota_that_was_never_counted_limits_nothing(attributes: Any, re
     assert await problem(ResourceQuota(), attributes(PODS, pod())) == ""
 
 
+async def test_quotas_are_counted_too(attributes: Any, registries: Any) -> None:
+    registries.put(RESOURCE_QUOTAS, quota({"resourcequotas": "1"}, {"resourcequotas": "1"}))
+    found = await problem(ResourceQuota(), attributes(RESOURCE_QUOTAS, {"metadata": {"name": "r", "namespace": "ns"}}))
+    assert "exceeded quota: q, requested: resourcequotas=1, used: resourcequotas=1, limited: resourcequotas=1" in found
+
+
 def service(kind: str, ports: int, **spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "s"}, "spec": {"type": kind, "ports": [{}] * ports, **spec}}
 
@@ -174,7 +181,7 @@ def service(kind: str, ports: int, **spec: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_what_objects_take(resource: Any, obj: Any, expected: dict[str, str]) -> None:
-    found = shown(usage(resource.group, resource.plural, obj))
+    found = shown(usage(resource.qualified, obj, utcnow()))
     assert {name: found.get(name) for name in expected} == expected
     if obj.get("status"):
         assert found == expected
@@ -194,4 +201,4 @@ def test_what_objects_take(resource: Any, obj: Any, expected: dict[str, str]) ->
     ],
 )  # fmt: skip
 def test_scopes(spec: Any, obj: Any, covered: bool) -> None:
-    assert in_scopes({"spec": spec}, "pods", obj) is covered
+    assert in_scopes(spec, "pods", obj) is covered
