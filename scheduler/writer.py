@@ -121,10 +121,11 @@ class Writer:
         await self._client.patch(PERSISTENT_VOLUME_CLAIMS, name_of(claim), patch, namespace_of(claim))
 
     async def claim_volume(self, volume: Object, claim: Object) -> None:
-        """Reserves the volume; the volume controller does the rest."""
+        """Reserves the volume; the volume controller does the rest. One that a user has reserved for the claim stays his."""
+        ours = not (volume.get("spec") or {}).get("claimRef")
         patch: dict[str, Any] = {
             "metadata": {
-                "annotations": {BOUND_BY_CONTROLLER: "yes"},
+                **({"annotations": {BOUND_BY_CONTROLLER: "yes"}} if ours else {}),
                 "resourceVersion": volume["metadata"]["resourceVersion"],
             },
             "spec": {"claimRef": claim_reference(claim)},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
+from controllers.lib.ranking import node_of
 from controllers.volumes import matching
 from controllers.volumes.plan import (
     bound_claim,
@@ -13,9 +14,14 @@ from controllers.volumes.plan import (
     claim_status,
     plan_claim,
     plan_volume,
+    unbound_status,
+    unbound_volume,
 )
+from controllers.volumes.protection import BY_CLAIM, claims_of_pod
+from controllers.volumes.reclaim import Reclaimer, set_phase
+from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Key, Object, annotations_of, is_deleting, key_of, name_of
-from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
+from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
 from kubeling.client.controller import Result
 from kubeling.client.events import EventRecorder
 
@@ -26,10 +32,13 @@ RETRY_SECONDS = 15.0
 class ClaimReconciler:
     """One claim at a time: whoever is chosen for it is seen as taken by the next."""
 
-    def __init__(self, claims: Collection, volumes: Collection, classes: Collection, recorder: EventRecorder) -> None:
+    def __init__(
+        self, claims: Collection, volumes: Collection, classes: Collection, pods: Collection, recorder: EventRecorder
+    ) -> None:
         self._claims = claims
         self._volumes = volumes
         self._classes = classes
+        self._pods = pods
         self._recorder = recorder
 
     async def reconcile(self, key: Key) -> Result | None:
@@ -37,20 +46,29 @@ class ClaimReconciler:
         if claim is None:
             return None
         storage_class = self._classes.get(Key("", matching.class_of(claim)))
-        decided = plan_claim(claim, self._volumes.store.list(), storage_class)
+        decided = plan_claim(claim, self._volumes.store.list(), storage_class, self._unscheduled(key))
         if decided.bind is not None:
             await self._bind(claim, decided.bind)
             return None
         if is_deleting(claim):
             return None
-        if decided.event is not None:
-            self._recorder.event(claim, *decided.event)
+        if not claim["spec"].get("volumeName") and not matching.has_class(claim):
+            default = matching.default_class(self._classes.store.list())
+            if default is not None:  # a class that came after the claim: the write brings us back
+                await self._claims.update({**claim, "spec": {**claim["spec"], "storageClassName": name_of(default)}})
+                return None
+        status = unbound_status(claim, decided.phase)
+        moved = (claim.get("status") or {}).get("phase") != decided.phase
         if decided.provision and storage_class is not None:
             claim = await self._ask_provisioner(claim, storage_class)
-        status = claim.get("status") or {}
-        if status.get("phase") != decided.phase:
-            await self._claims.update_status({**claim, "status": {**status, "phase": decided.phase}})
+        if status != claim.get("status"):
+            claim = await self._claims.update_status({**claim, "status": status})
+        if decided.event is not None and (moved or not decided.once):
+            self._recorder.event(claim, *decided.event)
         return Result(RETRY_SECONDS)
+
+    def _unscheduled(self, key: Key) -> list[str]:
+        return sorted(name_of(pod) for pod in self._pods.store.by_index(BY_CLAIM, key) if not node_of(pod))
 
     async def _bind(self, claim: Object, volume: Object) -> None:
         """The volume's side first: a crash in between is finished by the next look."""
@@ -68,61 +86,62 @@ class ClaimReconciler:
     async def _ask_provisioner(self, claim: Object, storage_class: Object) -> Object:
         """Names the provisioner in the claim: it watches for that."""
         provisioner = storage_class["provisioner"]
-        if annotations_of(claim).get(matching.PROVISIONER) == provisioner:
-            return claim
-        marks = {matching.PROVISIONER: provisioner, matching.BETA_PROVISIONER: provisioner}
+        if annotations_of(claim).get(matching.PROVISIONER) != provisioner:
+            marks = {matching.PROVISIONER: provisioner, matching.BETA_PROVISIONER: provisioner}
+            annotations = {**annotations_of(claim), **marks}
+            claim = await self._claims.update({**claim, "metadata": {**claim["metadata"], "annotations": annotations}})
         text = (
             f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
             "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
             "correctly registered."
         )
         self._recorder.event(claim, "Normal", "ExternalProvisioning", text)
-        annotations = {**annotations_of(claim), **marks}
-        return await self._claims.update({**claim, "metadata": {**claim["metadata"], "annotations": annotations}})
+        return claim
 
 
 class VolumeReconciler:
-    """Keeps a volume's phase; volumes with nobody to delete them for say so."""
+    """Keeps a volume's phase, and reclaims volumes whose claim is gone."""
 
-    def __init__(self, claims: Collection, volumes: Collection, recorder: EventRecorder) -> None:
+    def __init__(self, claims: Collection, volumes: Collection, reclaimer: Reclaimer) -> None:
         self._claims = claims
         self._volumes = volumes
-        self._recorder = recorder
+        self._reclaimer = reclaimer
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> Result | None:
         volume = self._volumes.get(key)
         if volume is None:
-            return
-        ref = matching.claim_ref(volume)
-        claim = self._claims.get(Key(ref.get("namespace", ""), ref.get("name", ""))) if ref else None
-        decided = plan_volume(volume, claim)
+            return None
+        decided = plan_volume(volume, await self._claim_of(volume))
         if decided.unbind:
-            spec = {k: v for k, v in volume["spec"].items() if k != "claimRef"}
-            volume = await self._volumes.update({**volume, "spec": spec})
-        if decided.reclaim and matching.PROVISIONED_BY not in annotations_of(volume) and not is_deleting(volume):
-            text = "no deletable volume plugin matched"
-            self._recorder.event(volume, "Warning", "VolumeFailedDelete", text)
-            await set_phase(self._volumes, volume, "Failed", message=text)
-            return
-        await set_phase(self._volumes, volume, decided.phase)
+            volume = await self._volumes.update(unbound_volume(volume))
+        if decided.phase is not None:
+            volume = await set_phase(self._volumes, volume, decided.phase)
+        if decided.released and not await self._reclaimer.reclaim(volume):
+            return Result(RETRY_SECONDS)
+        return None
 
-
-async def set_phase(volumes: Collection, volume: Object, phase: str, *, message: str = "") -> Object:
-    """Writes the phase where it is another."""
-    status = volume.get("status") or {}
-    if status.get("phase") == phase:
-        return volume
-    wanted = {k: v for k, v in status.items() if k != "message"} | {"phase": phase}
-    if message:
-        wanted["message"] = message
-    return await volumes.update_status({**volume, "status": wanted})
+    async def _claim_of(self, volume: Object) -> Object | None:
+        """The claim that the volume names; before one is taken for gone, the server is asked."""
+        ref = matching.claim_ref(volume)
+        if not ref.get("uid"):
+            return None
+        key = Key(ref.get("namespace", ""), ref.get("name", ""))
+        claim = self._claims.get(key)
+        if claim is None and (volume.get("status") or {}).get("phase") not in ("Released", "Failed"):
+            try:
+                claim = await self._claims.fetch(key)
+            except StatusError as err:
+                if not is_not_found(err):
+                    raise
+        return claim
 
 
 def build(context: Context) -> Sequence[Runnable]:
     claims, volumes = context.collection(PERSISTENT_VOLUME_CLAIMS), context.collection(PERSISTENT_VOLUMES)
     classes, recorder = context.collection(STORAGE_CLASSES), context.recorder(COMPONENT)
-    claiming = context.controller("claims", ClaimReconciler(claims, volumes, classes, recorder), workers=1)
-    holding = context.controller("volumes", VolumeReconciler(claims, volumes, recorder), workers=1)
+    pods = context.collection(PODS, indexers={BY_CLAIM: claims_of_pod})
+    claiming = context.controller("claims", ClaimReconciler(claims, volumes, classes, pods, recorder), workers=1)
+    holding = context.controller("volumes", VolumeReconciler(claims, volumes, Reclaimer(volumes, recorder)), workers=1)
 
     def waiting_claims(old: Object | None, new: Object | None) -> Iterable[Key]:
         """The volume's own claim, and every claim that is not bound yet."""
@@ -133,7 +152,10 @@ def build(context: Context) -> Sequence[Runnable]:
 
     def claims_of_class(old: Object | None, new: Object | None) -> Iterable[Key]:
         if new is not None:
-            yield from (key_of(c) for c in claims.store.list() if matching.class_of(c) == name_of(new))
+            named = (
+                c for c in claims.store.list() if not matching.has_class(c) or matching.class_of(c) == name_of(new)
+            )
+            yield from (key_of(c) for c in named)
 
     def volumes_of(old: Object | None, new: Object | None) -> Iterable[Key]:
         claim = new or old or {}
@@ -145,6 +167,7 @@ def build(context: Context) -> Sequence[Runnable]:
     claiming.watch(claims.informer)
     claiming.watch(volumes.informer, waiting_claims)
     claiming.watch(classes.informer, claims_of_class)
+    claiming.watch(pods.informer, lambda old, new: ())
     holding.watch(volumes.informer)
     holding.watch(claims.informer, volumes_of)
     return [claiming, holding]

@@ -8,14 +8,15 @@ from copy import deepcopy
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.lib.podcontrol import is_namespace_terminating
-from controllers.lib.pods import is_active
 from controllers.volumes.protection import BY_CLAIM, claims_of_pod
-from kubeling.api.errors import StatusError, is_already_exists
-from kubeling.api.meta import Key, Object, is_controlled_by, key_of, name_of, namespace_of, owner_reference
+from kubeling.api.errors import StatusError
+from kubeling.api.meta import Key, Object, is_controlled_by, is_deleting, key_of, name_of, namespace_of, owner_reference
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from kubeling.client.controller import Result
 from kubeling.client.events import EventRecorder
 
 COMPONENT = "ephemeral_volume"
+FOREIGN_RETRY_SECONDS = 15.0  # until another's claim is gone
 
 
 def claim_for(pod: Object, volume: Object) -> Object:
@@ -33,6 +34,13 @@ def claim_for(pod: Object, volume: Object) -> Object:
     }
 
 
+class NotOurs(Exception):
+    """The claim of that name was not made for the pod."""
+
+    def __init__(self, claim: Object, pod: Object) -> None:
+        super().__init__(f'PVC "{key_of(claim)}" was not created for pod "{key_of(pod)}" (pod is not owner)')
+
+
 class EphemeralReconciler:
     """Creates what is missing; a claim of that name that is another's is an error."""
 
@@ -41,30 +49,34 @@ class EphemeralReconciler:
         self._claims = claims
         self._recorder = recorder
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> Result | None:
         pod = self._pods.get(key)
-        if pod is None or not is_active(pod):
-            return
+        if pod is None or is_deleting(pod):
+            return None
         for volume in pod["spec"].get("volumes") or ():
-            if volume.get("ephemeral"):
+            if not volume.get("ephemeral"):
+                continue
+            try:
                 await self._ensure(pod, claim_for(pod, volume))
+            except NotOurs as err:
+                self._tell(pod, volume, str(err))
+                return Result(FOREIGN_RETRY_SECONDS)
+            except StatusError as err:
+                if is_namespace_terminating(err):
+                    return None
+                self._tell(pod, volume, f"create PVC {name_of(pod)}-{volume['name']}: {err}")
+                raise
+        return None
+
+    def _tell(self, pod: Object, volume: Object, text: str) -> None:
+        self._recorder.event(pod, "Warning", "FailedBinding", f"ephemeral volume {volume['name']}: {text}")
 
     async def _ensure(self, pod: Object, wanted: Object) -> None:
         there = self._claims.get(key_of(wanted))
         if there is None:
-            try:
-                await self._claims.create(wanted)
-                return
-            except StatusError as err:
-                if is_namespace_terminating(err):
-                    return
-                text = f"ephemeral volume {name_of(wanted)}: {err}"
-                if not is_already_exists(err):
-                    self._recorder.event(pod, "Warning", "EphemeralVolumeCreateFailed", text)
-                    raise
-            there = await self._claims.fetch(key_of(wanted))
-        if not is_controlled_by(there, pod):
-            raise RuntimeError(f'PVC "{key_of(wanted)}" was not created for pod "{key_of(pod)}" (pod is not owner)')
+            await self._claims.create(wanted)
+        elif not is_controlled_by(there, pod):
+            raise NotOurs(there, pod)
 
 
 def _with_ephemeral(old: Object | None, new: Object | None) -> Iterable[Key]:

@@ -18,12 +18,19 @@ PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 BETA_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
+OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 def class_of(obj: Object) -> str:
     """The storage class of a claim or volume; the old annotation wins, as upstream."""
-    old = annotations_of(obj).get("volume.beta.kubernetes.io/storage-class")
+    old = annotations_of(obj).get(OLD_CLASS)
     return old if old is not None else obj["spec"].get("storageClassName") or ""
+
+
+def has_class(claim: Object) -> bool:
+    """Whether the claim names a class, be it the empty one."""
+    return OLD_CLASS in annotations_of(claim) or claim["spec"].get("storageClassName") is not None
 
 
 def requested(claim: Object) -> Quantity:
@@ -49,16 +56,54 @@ def is_claimed_by(volume: Object, claim: Object) -> bool:
     return same and ref.get("uid") in (None, "", uid_of(claim))
 
 
+def attributes_class(obj: Object) -> str:
+    """The VolumeAttributesClass of a claim or volume."""
+    return obj["spec"].get("volumeAttributesClassName") or ""
+
+
+def default_class(classes: Iterable[Object]) -> Object | None:
+    """The default StorageClass; of several the newest, then the first by name."""
+    marked = [c for c in classes if annotations_of(c).get(DEFAULT_CLASS) == "true"]
+    marked.sort(key=name_of)
+    return max(marked, key=lambda c: c["metadata"].get("creationTimestamp") or "", default=None)
+
+
+def mismatch(volume: Object, claim: Object) -> str:
+    """Why the volume that a claim names cannot be bound to it; empty when it can."""
+    if is_deleting(volume):
+        return f'the volume is marked for deletion "{name_of(volume)}"'
+    if not _is_large_enough(volume, claim):
+        return "requested PV is too small"
+    if class_of(volume) != class_of(claim):
+        return "storageClassName does not match"
+    if attributes_class(volume) != attributes_class(claim):
+        return "volumeAttributesClassName does not match"
+    if mode_of(volume) != mode_of(claim):
+        return "incompatible volumeMode"
+    return "" if _has_modes(volume, claim) else "incompatible accessMode"
+
+
 def best_match(claim: Object, volumes: Iterable[Object], *, only_reserved: bool) -> Object | None:
-    """A volume reserved for the claim, else the smallest that fits; ``only_reserved`` leaves choosing to the scheduler."""
-    known = list(volumes)
-    for volume in known:
-        if is_claimed_by(volume, claim) and _is_large_enough(volume, claim) and mode_of(volume) == mode_of(claim):
+    """A volume reserved for the claim, else one with the fewest access modes, of these the smallest that fits.
+
+    ``only_reserved`` leaves choosing to the scheduler.
+    """
+    fitting = [v for v in volumes if _fits(v, claim)]
+    for volume in fitting:
+        if is_claimed_by(volume, claim):
             return volume
     if only_reserved:
         return None
-    fitting = [v for v in known if _fits(v, claim)]
-    return min(fitting, key=lambda v: (capacity(v).value, name_of(v)), default=None)
+    free = [v for v in fitting if not claim_ref(v) and _is_offered(v, claim)]
+    return min(free, key=lambda v: (len(_modes(v)), capacity(v).value, name_of(v)), default=None)
+
+
+def _modes(volume: Object) -> set[str]:
+    return set(volume["spec"].get("accessModes") or ())
+
+
+def _has_modes(volume: Object, claim: Object) -> bool:
+    return set(claim["spec"].get("accessModes") or ()) <= _modes(volume)
 
 
 def _is_large_enough(volume: Object, claim: Object) -> bool:
@@ -66,13 +111,18 @@ def _is_large_enough(volume: Object, claim: Object) -> bool:
 
 
 def _fits(volume: Object, claim: Object) -> bool:
-    if claim_ref(volume) or is_deleting(volume) or class_of(volume) != class_of(claim):
-        return False
-    if (volume.get("status") or {}).get("phase", "Available") not in ("Available", "Pending"):
-        return False
-    if mode_of(volume) != mode_of(claim) or not _is_large_enough(volume, claim):
-        return False
-    if not set(claim["spec"].get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ()):
+    """What is asked of a reserved volume, too."""
+    return (
+        not is_deleting(volume)
+        and mode_of(volume) == mode_of(claim)
+        and _is_large_enough(volume, claim)
+        and _has_modes(volume, claim)
+        and attributes_class(volume) == attributes_class(claim)
+    )
+
+
+def _is_offered(volume: Object, claim: Object) -> bool:
+    if (volume.get("status") or {}).get("phase") != "Available" or class_of(volume) != class_of(claim):
         return False
     selector = claim["spec"].get("selector")
     return selector is None or selectors.from_label_selector(selector).matches(labels_of(volume))

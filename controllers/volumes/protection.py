@@ -1,14 +1,18 @@
-"""Protection: a claim in use by a pod, a volume bound to a claim, attributes in use by either stay until they are free."""
+"""Protection: a claim in use by a pod, a volume bound to a claim, attributes in use by either stay until they are free.
+
+Source of the rules: pkg/controller/volume/{pvcprotection,pvprotection,vacprotection}.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.lib.pods import is_finished
+from controllers.lib.ranking import node_of
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, is_deleting, key_of, name_of, namespace_of
+from kubeling.api.meta import Key, Object, is_controlled_by, is_deleting, key_of, name_of, namespace_of
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, VOLUME_ATTRIBUTES_CLASSES
 
 PVC_FINALIZER, PV_FINALIZER = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
@@ -28,7 +32,7 @@ def claims_of_pod(pod: Object) -> Iterable[Key]:
 class ProtectionReconciler:
     """Adds the finalizer where it is missing, and takes it away when the object may go: when it is not ``is_used``."""
 
-    def __init__(self, collection: Collection, finalizer: str, is_used: Callable[[Object], bool]) -> None:
+    def __init__(self, collection: Collection, finalizer: str, is_used: Callable[[Object], Awaitable[bool]]) -> None:
         self._collection = collection
         self._finalizer = finalizer
         self._is_used = is_used
@@ -41,7 +45,7 @@ class ProtectionReconciler:
         present = self._finalizer in finalizers
         if not is_deleting(obj) and not present:
             await self._write(obj, [*finalizers, self._finalizer])
-        elif is_deleting(obj) and present and not self._is_used(obj):
+        elif is_deleting(obj) and present and not await self._is_used(obj):
             await self._write(obj, [f for f in finalizers if f != self._finalizer])
 
     async def _write(self, obj: Object, finalizers: list[str]) -> None:
@@ -52,26 +56,51 @@ class ProtectionReconciler:
                 raise
 
 
+def uses(pod: Object, claim: Object) -> bool:
+    """Whether the claim has to stay for the pod: one with a node, finished or not, as long as it exists.
+
+    An ephemeral volume's claim is its own pod's alone, and only until the kubelet is done with that.
+    """
+    if not node_of(pod):
+        return False
+    name, metadata = name_of(claim), pod["metadata"]
+    shut_down = is_deleting(pod) and metadata.get("deletionGracePeriodSeconds") == 0
+    return any(
+        (volume.get("persistentVolumeClaim") or {}).get("claimName") == name
+        or (
+            bool(volume.get("ephemeral"))
+            and not shut_down
+            and f"{name_of(pod)}-{volume['name']}" == name
+            and is_controlled_by(claim, pod)
+        )
+        for volume in pod["spec"].get("volumes") or ()
+    )
+
+
 def _build_claims(context: Context) -> Sequence[Runnable]:
     claims = context.collection(PERSISTENT_VOLUME_CLAIMS)
     pods = context.collection(PODS, indexers={BY_CLAIM: claims_of_pod})
 
-    def mounted(old: Object | None, new: Object | None) -> Iterable[Key]:
-        """Claims of a pod that has ended or gone."""
-        if old is not None and (new is None or is_finished(new)):
-            yield from claims_of_pod(old)
+    def freed(old: Object | None, new: Object | None) -> Iterable[Key]:
+        """Claims of a pod that has gone, has ended, or has no node."""
+        pod = new or old
+        if pod is not None and (new is None or is_finished(pod) or is_deleting(pod) or not node_of(pod)):
+            yield from claims_of_pod(pod)
 
-    def is_mounted(claim: Object) -> bool:
-        users = pods.store.by_index(BY_CLAIM, key_of(claim))
-        return any(not is_finished(pod) and (pod["spec"].get("nodeName") or not is_deleting(pod)) for pod in users)
+    async def is_mounted(claim: Object) -> bool:
+        """The server has the last word: the copy may not know the newest pod yet."""
+        if any(uses(pod, claim) for pod in pods.store.by_index(BY_CLAIM, key_of(claim))):
+            return True
+        living = await pods.client.list(PODS, namespace_of(claim))
+        return any(uses(pod, claim) for pod in living["items"])
 
     controller = context.controller("pvcprotection", ProtectionReconciler(claims, PVC_FINALIZER, is_mounted))
     controller.watch(claims.informer)
-    controller.watch(pods.informer, mounted)
+    controller.watch(pods.informer, freed)
     return [controller]
 
 
-def _is_bound(volume: Object) -> bool:
+async def _is_bound(volume: Object) -> bool:
     return (volume.get("status") or {}).get("phase") == "Bound"
 
 
@@ -90,7 +119,7 @@ def _build_attributes(context: Context) -> Sequence[Runnable]:
     users = [context.collection(r, indexers={BY_ATTRIBUTES: attributes_of}) for r in _USERS]
     classes = context.collection(VOLUME_ATTRIBUTES_CLASSES)
 
-    def is_named(class_: Object) -> bool:
+    async def is_named(class_: Object) -> bool:
         return any(user.store.by_index(BY_ATTRIBUTES, name_of(class_)) for user in users)
 
     def freed(old: Object | None, new: Object | None) -> Iterable[Key]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.volumes import matching
-from controllers.volumes.plan import plan_volume
+from controllers.volumes.plan import plan_volume, reclaim_policy
+from controllers.volumes.protection import PV_FINALIZER
 from kubeling.api.errors import StatusError, is_already_exists, is_forbidden
 from kubeling.api.meta import Key, Object, annotations_of, is_deleting, object_reference, uid_of
 from kubeling.api.quantity import canonical
@@ -25,15 +26,15 @@ log = logging.getLogger(__name__)
 
 NAME = "kubeling.io/local"
 CLASS = "standard"
-DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-FINALIZER = "kubernetes.io/pv-protection"
+FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
+"""Holds a volume until its folder is gone, in whatever order volume and claim are deleted."""
 _MODES = {"ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"}
 
 
 def standard_class() -> Object:
     """The StorageClass that makes a claim without a class just work."""
     return {
-        "metadata": {"name": CLASS, "annotations": {DEFAULT_CLASS: "true"}},
+        "metadata": {"name": CLASS, "annotations": {matching.DEFAULT_CLASS: "true"}},
         "provisioner": NAME,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
@@ -49,12 +50,14 @@ def volume_for(claim: Object, storage_class: Object, root: Path) -> Object:
         raise ValueError("claim.Spec.Selector is not supported")
     name = f"pvc-{uid_of(claim)}"
     size = canonical(claim["spec"]["resources"]["requests"]["storage"])
+    policy = storage_class.get("reclaimPolicy") or "Delete"
+    finalizers = [PV_FINALIZER, *([FINALIZER] if policy == "Delete" else [])]
     volume: Object = {
-        "metadata": {"name": name, "annotations": {matching.PROVISIONED_BY: NAME}, "finalizers": [FINALIZER]},
+        "metadata": {"name": name, "annotations": {matching.PROVISIONED_BY: NAME}, "finalizers": finalizers},
         "spec": {
             "capacity": {"storage": size},
             "accessModes": [m for m in claim["spec"].get("accessModes") or () if m in _MODES],
-            "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy") or "Delete",
+            "persistentVolumeReclaimPolicy": policy,
             "storageClassName": matching.class_of(claim),
             "volumeMode": "Filesystem",
             "claimRef": object_reference({"apiVersion": "v1", "kind": "PersistentVolumeClaim", **claim}),
@@ -115,20 +118,35 @@ class DeleteReconciler:
 
     async def reconcile(self, key: Key) -> None:
         volume = self._volumes.get(key)
-        if volume is None or is_deleting(volume) or annotations_of(volume).get(matching.PROVISIONED_BY) != NAME:
+        if volume is None or annotations_of(volume).get(matching.PROVISIONED_BY) != NAME:
             return
-        if (volume.get("status") or {}).get("phase") != "Released":
+        finalizers = volume["metadata"].get("finalizers") or []
+        deletes = reclaim_policy(volume) == "Delete"
+        if not is_deleting(volume) and deletes != (FINALIZER in finalizers):
+            volume = await self._hold(volume, deletes)
+        if (volume.get("status") or {}).get("phase") not in ("Released", "Failed") or not deletes:
+            return
+        if is_deleting(volume) and FINALIZER not in finalizers:
             return
         ref = matching.claim_ref(volume)
         claim = self._claims.get(Key(ref.get("namespace", ""), ref.get("name", "")))
-        if not plan_volume(volume, claim).reclaim:
+        if not plan_volume(volume, claim).released:
             return
         try:
             await asyncio.to_thread(self._remove, Path(volume["spec"]["hostPath"]["path"]))
         except OSError as err:
             self._recorder.event(volume, "Warning", "VolumeFailedDelete", f"{err}")
             raise
-        await self._volumes.delete(volume)
+        if not is_deleting(volume):
+            await self._volumes.delete(volume)
+        if (left := self._volumes.get(key)) is not None:
+            await self._hold(left, False)
+
+    async def _hold(self, volume: Object, held: bool) -> Object:
+        """The volume with the finalizer or without, as its policy, which may change, asks."""
+        others = [f for f in volume["metadata"].get("finalizers") or () if f != FINALIZER]
+        finalizers = [*others, FINALIZER] if held else others
+        return await self._volumes.update({**volume, "metadata": {**volume["metadata"], "finalizers": finalizers}})
 
     def _remove(self, folder: Path) -> None:
         """Only ever a folder that could be ours."""

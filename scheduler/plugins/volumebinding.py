@@ -25,6 +25,7 @@ from scheduler.plugins.volumes import claim_names
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 _NODE_CONFLICT = reject("node(s) had volume node affinity conflict", final=True)
 _NO_VOLUMES = reject("node(s) didn't find available persistent volumes to bind", final=True)
@@ -59,24 +60,36 @@ def volume_fits(volume: Object, node: NodeInfo) -> bool:
 
 
 def matches_claim(volume: Object, claim: Object) -> bool:
-    """Whether an available volume could serve the claim, the node aside."""
+    """Whether a volume could serve the claim, the node aside: an available one, or the one that is reserved for it."""
     has, wants = volume.get("spec") or {}, claim.get("spec") or {}
-    reference = has.get("claimRef")
-    if reference and (reference.get("namespace"), reference.get("name")) != tuple(key_of(claim)):
+    if (
+        is_deleting(volume)
+        or (has.get("volumeMode") or "Filesystem") != (wants.get("volumeMode") or "Filesystem")
+        or _capacity(volume) < _requested(claim)
+        or (has.get("volumeAttributesClassName") or "") != (wants.get("volumeAttributesClassName") or "")
+        or _class(volume) != _class(claim)
+    ):
         return False
-    if is_deleting(volume) or (volume.get("status") or {}).get("phase") not in (None, "", "Available", "Bound"):
-        return False
-    if not reference and (volume.get("status") or {}).get("phase") == "Bound":
-        return False
+    if has.get("claimRef"):
+        return _is_reserved(volume, claim)
     selector = wants.get("selector")
-    asked = ((wants.get("resources") or {}).get("requests") or {}).get("storage", "0")
     return (
-        (has.get("storageClassName") or "") == (wants.get("storageClassName") or "")
-        and (has.get("volumeMode") or "Filesystem") == (wants.get("volumeMode") or "Filesystem")
+        (volume.get("status") or {}).get("phase") == "Available"
         and set(wants.get("accessModes") or ()) <= set(has.get("accessModes") or ())
-        and parse((has.get("capacity") or {}).get("storage", "0")).value >= parse(asked).value
         and (selector is None or from_label_selector(selector).matches(labels_of(volume)))
     )
+
+
+def _is_reserved(volume: Object, claim: Object) -> bool:
+    reference = (volume.get("spec") or {}).get("claimRef") or {}
+    same = (reference.get("namespace"), reference.get("name")) == tuple(key_of(claim))
+    return same and reference.get("uid") in (None, "", uid_of(claim))
+
+
+def _class(obj: Object) -> str:
+    """The storage class of a claim or volume; the old annotation wins."""
+    old = annotations_of(obj).get(OLD_CLASS)
+    return old if old is not None else (obj.get("spec") or {}).get("storageClassName") or ""
 
 
 def _capacity(volume: Object) -> Any:
@@ -158,17 +171,18 @@ class VolumeBinding(Plugin):
         taken = {name_of(v) for b in self._reserved.values() for v, _ in b.static}
         volumes = sorted(snapshot.listers.list("PersistentVolume"), key=_capacity) if claims else []
         static, dynamic = [], []
-        for claim in claims:
+        for claim in sorted(claims, key=_requested):
             chosen = annotations_of(claim).get(SELECTED_NODE)
             if chosen:
                 if chosen != node.name:
                     return None
                 dynamic.append(claim)
                 continue
-            volume = next(
-                (v for v in volumes if name_of(v) not in taken and matches_claim(v, claim) and volume_fits(v, node)),
-                None,
-            )
+            fitting = [v for v in volumes if name_of(v) not in taken and matches_claim(v, claim)]
+            reserved = next((v for v in fitting if _is_reserved(v, claim)), None)
+            if reserved is not None and not volume_fits(reserved, node):
+                return None
+            volume = reserved or next((v for v in fitting if volume_fits(v, node)), None)
             if volume is not None:
                 static.append((volume, claim))
                 taken.add(name_of(volume))
@@ -201,9 +215,12 @@ class VolumeBinding(Plugin):
         for claim in bindings.dynamic:
             if annotations_of(claim).get(SELECTED_NODE) != node:
                 await self.writer.select_node(claim, node)
+        selections = _Selections(bindings, node)
         try:
             async with asyncio.timeout(self._seconds):
                 while not all(_is_bound(c) for c in _claims(pod, snapshot)):
+                    if problem := selections.given_up(_claims(pod, snapshot)):
+                        return reject(f"binding volumes: {problem}")
                     await self.writer.claims_changed()
         except TimeoutError:
             return reject("binding volumes: context deadline exceeded")
@@ -226,8 +243,34 @@ def _is_bound(claim: Object) -> bool:
     return bool((claim.get("spec") or {}).get("volumeName")) and BIND_COMPLETED in annotations_of(claim)
 
 
+class _Selections:
+    """Which claims have shown the node that was chosen for them: a provisioner that cannot serve it takes its name off again."""
+
+    def __init__(self, bindings: Bindings, node: str) -> None:
+        self._provisioned = {uid_of(claim) for claim in bindings.dynamic}
+        self._shown: set[str] = set()
+        self._node = node
+
+    def given_up(self, claims: Iterable[Object]) -> str:
+        """Why there is nothing to wait for any more; empty while there is."""
+        for claim in claims:
+            uid = uid_of(claim)
+            if uid not in self._provisioned or _is_bound(claim):
+                continue
+            if annotations_of(claim).get(SELECTED_NODE) == self._node:
+                self._shown.add(uid)
+            elif uid in self._shown:
+                return f'provisioning failed for PVC "{name_of(claim)}"'
+        return ""
+
+
+def _requested(claim: Object) -> Any:
+    spec = claim.get("spec") or {}
+    return parse(((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")).value
+
+
 def _storage_class(claim: Object, snapshot: Snapshot) -> Object | None:
-    name = (claim.get("spec") or {}).get("storageClassName")
+    name = _class(claim)
     return snapshot.listers.get("StorageClass", name) if name else None
 
 

@@ -250,6 +250,7 @@ def volume(name: str, on: str, **more: Any) -> dict[str, Any]:
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": expressions}]}},
             **more,
         },
+        "status": {"phase": "Available"},
     }
 
 
@@ -258,6 +259,8 @@ LATE = {
     "provisioner": "kubernetes.io/no-provisioner",
     "volumeBindingMode": "WaitForFirstConsumer",
 }
+RESERVED = volume("pv", "m", claimRef={"namespace": "default", "name": "c"})
+FAST = volume("pv", "m", volumeAttributesClassName="fast")
 DYNAMIC = {**LATE, "provisioner": "example.com/disk"}
 WITH_CLAIM = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}
 
@@ -268,6 +271,14 @@ WITH_CLAIM = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "
         (Listed(PersistentVolumeClaim=[claim(volume="pv")], PersistentVolume=[volume("pv", "m")]), {"m"}),
         (Listed(PersistentVolumeClaim=[claim()], StorageClass=[LATE], PersistentVolume=[volume("pv", "m")]), {"m"}),
         (Listed(PersistentVolumeClaim=[claim()], StorageClass=[DYNAMIC]), {"n", "m"}),
+        (
+            Listed(PersistentVolumeClaim=[claim()], StorageClass=[LATE], PersistentVolume=[RESERVED, volume("v", "n")]),
+            {"m"},
+        ),
+        (
+            Listed(PersistentVolumeClaim=[claim()], StorageClass=[LATE], PersistentVolume=[FAST, volume("v", "n")]),
+            {"n"},
+        ),
     ],
 )
 def test_volumes_choose_the_node(listed: Listed, expected: set[str]) -> None:
@@ -350,6 +361,25 @@ async def test_a_claim_to_be_provisioned_is_told_its_node() -> None:
     assert info is not None and plugin.reserve(wanted, info, world) is None
     assert await plugin.pre_bind(wanted, "n") is None
     assert (writer.claimed, writer.selected) == ([], [("c", "n")])
+
+
+async def test_a_node_that_the_provisioner_cannot_serve_is_given_up() -> None:
+    class Helpless(Volumes):
+        """A provisioner that takes the node's name off the claim again, once it has been seen there."""
+
+        async def claims_changed(self) -> None:
+            annotations = self.listed.kinds["PersistentVolumeClaim"][0]["metadata"]["annotations"]
+            if annotations.pop("volume.kubernetes.io/selected-node", "") == "":
+                annotations["volume.kubernetes.io/selected-node"] = "n"
+
+    listed = Listed(PersistentVolumeClaim=[claim()], StorageClass=[DYNAMIC])
+    world, wanted = cluster(node("n"), listers=listed), pod(**WITH_CLAIM)
+    plugin = VolumeBinding({})
+    plugin.writer = Helpless(listed)
+    info = world.node("n")
+    assert info is not None and plugin.reserve(wanted, info, world) is None
+    rejection = await plugin.pre_bind(wanted, "n")
+    assert rejection is not None and rejection.message == 'binding volumes: provisioning failed for PVC "c"'
 
 
 async def test_a_claim_that_is_not_bound_in_time_gives_up() -> None:
