@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.endpoints import members
 from controllers.endpoints.common import ServicesOfPods, pods_of
-from controllers.endpoints.packing import TRIGGER_TIME, ports_id
+from controllers.endpoints.packing import ports_id
+from controllers.endpoints.triggers import ANNOTATION, TriggerTimes
 from controllers.lib.collection import Collection
 from controllers.lib.podcontrol import is_namespace_terminating
 from controllers.lib.pods import is_ready
@@ -62,22 +64,25 @@ def _address(service: Object, pod: Object, ip: str) -> Object:
 
 
 def truncated(subsets: list[Object]) -> tuple[list[Object], bool]:
-    """At most 1000 addresses, ready ones first; and whether any had to go."""
-    total = sum(len(s.get(f) or ()) for s in subsets for f in ("addresses", "notReadyAddresses"))
-    if total <= CAPACITY:
+    """At most 1000 addresses, ready ones first, each subset giving its share; and whether any had to go."""
+    ready = sum(len(s.get("addresses") or ()) for s in subsets)
+    others = sum(len(s.get("notReadyAddresses") or ()) for s in subsets)
+    if ready + others <= CAPACITY:
         return subsets, False
-    room = CAPACITY
-    kept = [dict(s) for s in subsets]
-    for field in ("addresses", "notReadyAddresses"):
-        for subset in kept:
-            if field in subset:
-                subset[field] = subset[field][:room]
-                room -= len(subset[field])
+    field, total = ("addresses", ready) if ready > CAPACITY else ("notReadyAddresses", others)
+    most = room = CAPACITY if ready > CAPACITY else CAPACITY - ready
+    kept = []
+    for subset in subsets:
+        addresses = subset.get(field) or []
+        share = min(room, math.ceil(len(addresses) / total * most))
+        room -= min(share, len(addresses))
+        cut = {k: v for k, v in subset.items() if k not in ("notReadyAddresses", field)}
+        kept.append({**cut, **({field: addresses[:share]} if addresses[:share] else {})})
     return [s for s in kept if s.get("addresses") or s.get("notReadyAddresses")], True
 
 
-def plan(service: Object, pods: Sequence[Object], current: Object | None) -> Object | None:
-    """The Endpoints to write; None when they are right."""
+def plan(service: Object, pods: Iterable[Object], current: Object | None, trigger: str = "") -> Object | None:
+    """The Endpoints to write; None when they are right. ``trigger``: when the change happened that they answer."""
     subsets, over = truncated(subsets_of(service, pods))
     labels = {k: v for k, v in labels_of(service).items() if k != members.HEADLESS}
     if members.is_headless(service):
@@ -90,8 +95,9 @@ def plan(service: Object, pods: Sequence[Object], current: Object | None) -> Obj
     same = current is not None and (current.get("subsets") or []) == subsets and dict(labels_of(current)) == labels
     if same and annotations == before:
         return None
-    if trigger := members.trigger_time(service, pods):
-        annotations[TRIGGER_TIME] = trigger
+    annotations.pop(ANNOTATION, None)
+    if trigger:
+        annotations[ANNOTATION] = trigger
     base = (current or {}).get("metadata") or {"name": name_of(service), "namespace": namespace_of(service)}
     metadata = {**base, "labels": labels, "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets}
@@ -105,16 +111,19 @@ class EndpointsReconciler:
         self._pods = pods
         self._endpoints = endpoints
         self._recorder = recorder
+        self._triggers = TriggerTimes()
 
     async def reconcile(self, key: Key) -> None:
         service, current = self._services.get(key), self._endpoints.get(key)
         if service is None:
+            self._triggers.forget(key)
             if current is not None and LEADER not in annotations_of(current):
                 await self._endpoints.delete(current)
             return
         if not service["spec"].get("selector"):
             return
-        wanted = plan(service, pods_of(service, self._pods), current)
+        pods = pods_of(service, self._pods)
+        wanted = plan(service, pods, current, self._triggers.next(key, service, pods))
         if wanted is None:
             return
         try:
@@ -122,9 +131,13 @@ class EndpointsReconciler:
         except StatusError as err:
             if is_namespace_terminating(err):
                 return
-            what = "create" if current is None else "update"
-            reason, text = f"FailedTo{what.title()}Endpoint", f"Failed to {what} endpoint {key}: {err}"
-            self._recorder.event(current or service, "Warning", reason, text)
+            if current is None:
+                text = f"Failed to create endpoint for service {key}: {err}"
+                self._recorder.event(wanted, "Warning", "FailedToCreateEndpoint", text)
+            else:
+                self._recorder.event(
+                    wanted, "Warning", "FailedToUpdateEndpoint", f"Failed to update endpoint {key}: {err}"
+                )
             raise
 
 

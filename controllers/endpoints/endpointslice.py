@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.endpoints import members
 from controllers.endpoints.common import ServicesOfPods, pods_of
-from controllers.endpoints.packing import TRIGGER_TIME, Changes, Group, pack, ports_id
+from controllers.endpoints.packing import Changes, Group, pack, ports_id
+from controllers.endpoints.triggers import ANNOTATION, TriggerTimes
 from controllers.lib.collection import Collection
 from controllers.lib.podcontrol import is_namespace_terminating
+from controllers.lib.ranking import node_of
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Key, Object, is_deleting, labels_of, name_of, namespace_of, owner_reference
 from kubeling.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
@@ -33,7 +35,6 @@ def service_of(slice_: Object) -> Iterable[Key]:
 def groups_of(service: Object, pods: Iterable[Object], nodes: Mapping[str, Object | None]) -> list[Group]:
     """The wanted endpoints, one group for each address type and set of ports; an empty group for a type without any."""
     found: list[Group] = []
-    headless = members.is_headless(service)
     distribution = service["spec"].get("trafficDistribution") or ""
     chosen = sorted((p for p in pods if members.belongs(p, terminating=True)), key=name_of)
     for address_type in members.address_types(service):
@@ -41,7 +42,7 @@ def groups_of(service: Object, pods: Iterable[Object], nodes: Mapping[str, Objec
         for pod in chosen:
             ports = members.resolved_ports(service, pod)
             endpoint = members.endpoint_of(service, pod, nodes.get(pod["spec"].get("nodeName") or ""), address_type)
-            if endpoint is None or not (ports or (headless and not service["spec"].get("ports"))):
+            if endpoint is None:
                 continue
             group = groups.setdefault(ports_id(ports), Group(address_type, ports))
             group.endpoints[endpoint["targetRef"]["uid"]] = members.with_hints(endpoint, distribution)
@@ -59,20 +60,21 @@ def template_of(service: Object, trigger: str) -> Object:
         "generateName": f"{name_of(service)}-",
         "namespace": namespace_of(service),
         "labels": labels,
-        "annotations": {TRIGGER_TIME: trigger} if trigger else {},
+        "annotations": {ANNOTATION: trigger} if trigger else {},
         "ownerReferences": [owner_reference({"apiVersion": "v1", "kind": "Service", **service})],
     }
 
 
 def plan(
-    service: Object, pods: Sequence[Object], nodes: Mapping[str, Object | None], slices: Sequence[Object], limit: int
-) -> Changes:
-    """The writes that make the service's slices right."""
+    service: Object, pods: Sequence[Object], nodes: Mapping[str, Object | None], slices: Sequence[Object], limit: int,
+    trigger: str = "",
+) -> Changes:  # fmt: skip
+    """The writes that make the service's slices right. ``trigger``: when the change happened that they answer."""
     groups = groups_of(service, pods, nodes)
     changes = Changes()
     for address_type in dict.fromkeys(g.address_type for g in groups):
         part = pack(
-            template_of(service, members.trigger_time(service, pods)),
+            template_of(service, trigger),
             [s for s in slices if s["addressType"] == address_type],
             [g for g in groups if g.address_type == address_type],
             limit,
@@ -98,25 +100,40 @@ class EndpointSliceReconciler:
         self._slices = slices
         self._recorder = recorder
         self._limit = limit
+        self._triggers = TriggerTimes()
 
     async def reconcile(self, key: Key) -> Result | None:
         service = self._services.get(key)
-        if service is None or not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
-            return None  # the garbage collector takes the slices of a deleted service
+        if service is None:
+            self._triggers.forget(key)  # the garbage collector takes the slices of a deleted service
+            return None
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+            return None
         pods = pods_of(service, self._pods)
-        nodes = {name: self._nodes.get(Key("", name)) for pod in pods if (name := pod["spec"].get("nodeName"))}
+        nodes = {name: self._nodes.get(Key("", name)) for name in {node_of(pod) for pod in pods}}
         publish = bool(service["spec"].get("publishNotReadyAddresses"))
-        known = [p for p in pods if publish or not p["spec"].get("nodeName") or nodes[p["spec"]["nodeName"]]]
+        lost = [p for p in pods if not publish and nodes[node_of(p)] is None and members.belongs(p, terminating=True)]
         slices = self._slices.store.by_index(BY_SERVICE, key)
         ours = [s for s in slices if labels_of(s).get(MANAGED_BY) == MANAGER and not is_deleting(s)]
-        changes = plan(service, known, nodes, ours, self._limit)
+        known = [p for p in pods if p not in lost]
+        changes = plan(service, known, nodes, ours, self._limit, self._triggers.next(key, service, pods))
+        if is_deleting(service):
+            changes.create.clear()
         try:
             await write_slices(self._slices, changes)
         except StatusError as err:
-            text = f"Error updating Endpoint Slices for Service {key.namespace}/{key.name}: {err}"
-            self._recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
+            self._tell(service, str(err))
             raise
-        return Result(MISSING_NODE_SECONDS) if len(known) < len(pods) else None
+        if not lost:
+            return None
+        where = f"Service {key.namespace}/{key.name}"
+        told = [f"skipping Pod {name_of(p)} for {where}: Node {node_of(p)} Not Found" for p in lost]
+        self._tell(service, told[0] if len(told) == 1 else f"[{', '.join(told)}]")
+        return Result(MISSING_NODE_SECONDS)
+
+    def _tell(self, service: Object, problem: str) -> None:
+        text = f"Error updating Endpoint Slices for Service {namespace_of(service)}/{name_of(service)}: {problem}"
+        self._recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
 
 
 async def write_slices(slices: Collection, changes: Changes) -> None:

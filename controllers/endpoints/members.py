@@ -6,12 +6,11 @@ Source of the rules: the EndpointSlice documentation and k8s.io/endpointslice.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from controllers.lib.pods import is_finished, is_ready, ready_since
-from kubeling.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, parse_time, rfc3339, uid_of
+from controllers.lib.pods import is_finished, is_ready
+from kubeling.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, uid_of
 
 ZONE = "topology.kubernetes.io/zone"
 HEADLESS = "service.kubernetes.io/headless"
@@ -122,11 +121,3 @@ def relevant(pod: Mapping[str, Any]) -> tuple[Any, ...]:
     spec = pod.get("spec") or {}
     names = spec.get("hostname"), spec.get("subdomain"), spec.get("nodeName")
     return (pod_ips(pod), is_ready(pod), is_deleting(pod), is_finished(pod), labels_of(pod), names)
-
-
-def trigger_time(service: Object, pods: Iterable[Object]) -> str:
-    """When the last change that shows in the endpoints happened."""
-    created = service["metadata"].get("creationTimestamp")
-    times: list[datetime] = [parse_time(created)] if created else []
-    times += [since for pod in pods if (since := ready_since(pod)) is not None]
-    return rfc3339(max(times)) if times else ""

@@ -1,8 +1,11 @@
 import pytest
 
 from controllers.endpoints import ENDPOINT_SLICE, ENDPOINT_SLICE_MIRRORING, ENDPOINTS
+from controllers.endpoints.endpoints import truncated
 from controllers.endpoints.endpointslice import groups_of, plan
-from kubeling.api.meta import Object, labels_of
+from controllers.endpoints.packing import Group, pack
+from controllers.endpoints.triggers import TriggerTimes
+from kubeling.api.meta import Key, Object, annotations_of, labels_of, rfc3339
 from kubeling.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from kubeling.api.resources import ENDPOINTS as ENDPOINTS_RESOURCE
 from tests.unit.controllers.world import World
@@ -146,3 +149,147 @@ async def test_mirroring_follows_hand_written_endpoints() -> None:
         w.api.delete(ENDPOINTS_RESOURCE, "ns", "db")
         await w.settle()
         assert w.api.all(ENDPOINT_SLICES) == []
+
+
+def slice_of(name: str, *ids: str, port: int = 80) -> Object:
+    ports = [{"name": "", "port": port, "protocol": "TCP"}]
+    metadata = {"name": name, "labels": {}, "ownerReferences": [{"controller": True, "uid": "s"}]}
+    return {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [i]} for i in ids]}
+
+
+def group(*ids: str, port: int = 80) -> Group:
+    endpoints: dict[str, Object] = {i: {"addresses": [i]} for i in ids}
+    return Group("IPv4", [{"name": "", "port": port, "protocol": "TCP"}], endpoints)
+
+
+TEMPLATE: Object = {"generateName": "s-", "labels": {}, "ownerReferences": [{"controller": True, "uid": "s"}]}
+
+
+def packed(existing: list[Object], *groups: Group) -> tuple[list[int], dict[str, list[str]], list[str]]:
+    """Sizes of the slices created; what the updated ones hold; which are deleted. Four endpoints fit a slice."""
+    changes = pack(TEMPLATE, existing, list(groups), 4)
+    updated = {s["metadata"]["name"]: [e["addresses"][0] for e in s["endpoints"]] for s in changes.update}
+    return [len(s["endpoints"]) for s in changes.create], updated, [s["metadata"]["name"] for s in changes.delete]
+
+
+@pytest.mark.parametrize(
+    ("existing", "groups", "created", "updated", "deleted"),
+    [
+        ([], [group(*"abcdef")], [4, 2], {}, []),
+        # what is new goes into the fullest slice that takes all of it, else into a new one: never into two
+        ([slice_of("x", "a"), slice_of("y", "b", "c")], [group(*"abcd")], [], {"y": ["b", "c", "d"]}, []),
+        ([slice_of("x", *"abc"), slice_of("y", *"def")], [group(*"abcdefgh")], [2], {}, []),
+        # slices that change anyway are filled first
+        ([slice_of("x", *"abc"), slice_of("y", *"def")], [group(*"abcefg")], [], {"y": ["e", "f", "g"]}, []),
+        ([slice_of("x", "a"), slice_of("y", "b")], [group("a")], [], {}, ["y"]),
+        # another port: the slice is changed in place
+        ([slice_of("x", "a", "b")], [group("a", "b", port=81)], [], {"x": ["a", "b"]}, []),
+        ([slice_of("x", "a"), slice_of("y", "b")], [group()], [], {"x": []}, ["y"]),
+        ([], [group()], [0], {}, []),
+    ],
+)
+def test_packing(
+    existing: list[Object], groups: list[Group], created: list[int], updated: dict[str, list[str]], deleted: list[str]
+) -> None:
+    assert packed(existing, *groups) == (created, updated, deleted)
+
+
+def test_slices_of_an_earlier_service_of_that_name_are_not_taken_over() -> None:
+    foreign = slice_of("x", "a")
+    foreign["metadata"]["ownerReferences"][0]["uid"] = "before"
+    assert packed([foreign], group("a")) == ([1], {}, ["x"])
+
+
+def test_the_time_of_a_change_is_the_earliest_that_is_new() -> None:
+    times, key = TriggerTimes(), Key("ns", "s")
+    service = {"metadata": {"name": "s", "creationTimestamp": "2026-01-01T00:00:00Z"}}
+
+    def pod(name: str, at: str) -> Object:
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": f"2026-01-01T00:00:{at}Z"}
+        return {"metadata": {"name": name}, "status": {"conditions": [ready]}}
+
+    assert times.next(key, service, [pod("a", "10")]) == "2026-01-01T00:00:00Z"
+    assert times.next(key, service, [pod("a", "10")]) == ""
+    assert times.next(key, service, [pod("a", "30"), pod("b", "20")]) == "2026-01-01T00:00:20Z"
+    times.forget(key)
+    assert times.next(key, service, [pod("a", "30")]) == "2026-01-01T00:00:00Z"
+
+
+async def test_the_time_of_a_change_stands_in_slices_and_endpoints_while_it_is_the_last() -> None:
+    async with World(ENDPOINT_SLICE, ENDPOINTS) as w:
+        await two_pods(w)
+        await w.clock.advance(60)
+        ready_at = rfc3339(w.clock.now())
+        w.make_ready(w.get(PODS, "p002"))
+        await w.settle()
+        for obj in (*w.api.all(ENDPOINT_SLICES), *w.api.all(ENDPOINTS_RESOURCE)):
+            assert annotations_of(obj) == {"endpoints.kubernetes.io/last-change-trigger-time": ready_at}
+        w.api.update(SERVICES, "ns", "web", lambda s: s["metadata"].update(labels={"team": "b"}))
+        await w.settle()
+        for obj in (*w.api.all(ENDPOINT_SLICES), *w.api.all(ENDPOINTS_RESOURCE)):
+            assert labels_of(obj)["team"] == "b" and annotations_of(obj) == {}
+
+
+async def test_pods_of_unknown_nodes_are_left_out_and_told() -> None:
+    async with World(ENDPOINT_SLICE) as w:
+        w.create(SERVICES, "web", service_spec())
+        add_pod(w, 1)
+        await w.settle()
+        assert w.api.all(ENDPOINT_SLICES)[0]["endpoints"] == []
+        text = (
+            "Error updating Endpoint Slices for Service ns/web: skipping Pod p001 for Service ns/web: Node n1 Not Found"
+        )
+        assert ("FailedToUpdateEndpointSlices", text) in w.events()
+        w.create(NODES, "n1", {}, namespace="")
+        await w.clock.advance(6)
+        assert len(w.api.all(ENDPOINT_SLICES)[0]["endpoints"]) == 1
+
+
+def test_pods_without_the_named_port_are_endpoints_without_ports() -> None:
+    pod = {
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u"},
+        "spec": {"containers": [{"name": "c"}]},
+        "status": {"podIPs": [{"ip": "10.0.0.1"}]},
+    }
+    service = {"metadata": {"name": "s", "namespace": "ns"}, "spec": service_spec()}
+    (found,) = groups_of(service, [pod], {})
+    assert (found.ports, len(found.endpoints)) == ([], 1)
+
+
+def test_too_many_addresses_are_cut_each_subset_giving_its_share() -> None:
+    def addresses(number: int) -> list[Object]:
+        return [{"ip": f"10.0.{i // 250}.{i % 250}"} for i in range(number)]
+
+    def sizes(subsets: list[Object]) -> list[tuple[int, int]]:
+        cut, over = truncated(subsets)
+        assert over
+        return [(len(s.get("addresses") or ()), len(s.get("notReadyAddresses") or ())) for s in cut]
+
+    ready_one: Object = {"addresses": addresses(900), "notReadyAddresses": addresses(300)}
+    assert sizes([ready_one]) == [(900, 100)]
+    assert sizes([{"addresses": addresses(900)}, {"addresses": addresses(600)}]) == [(600, 0), (400, 0)]
+    assert sizes([{"addresses": addresses(1200), "notReadyAddresses": addresses(5)}]) == [(1000, 0)]
+    assert truncated([{"addresses": addresses(1000)}])[1] is False
+
+
+async def test_a_mirror_is_one_slice_a_set_of_ports_and_says_what_it_leaves_out() -> None:
+    async with World(ENDPOINT_SLICE_MIRRORING, mirroring_max_endpoints_per_subset=150) as w:
+        w.create(SERVICES, "db", {"ports": [{"port": 5432}]})
+        addresses: list[Object] = [{"ip": f"192.0.2.{i}"} for i in range(1, 161)]
+        subsets = [{"addresses": addresses, "notReadyAddresses": [{"ip": "192.0.2.200"}], "ports": [{"port": 5432}]}]
+        annotations = {"endpoints.kubernetes.io/last-change-trigger-time": "2026-01-01T00:00:00Z", "a": "b"}
+        metadata = {"name": "db", "namespace": "ns", "annotations": annotations}
+        w.api.create(ENDPOINTS_RESOURCE, {"metadata": metadata, "subsets": subsets})
+        await w.settle()
+        (slice_,) = w.api.all(ENDPOINT_SLICES)
+        assert len(slice_["endpoints"]) == 150 and annotations_of(slice_) == {"a": "b"}
+        text = (
+            "A max of 150 addresses can be mirrored to EndpointSlices per Endpoints subset. 11 addresses were skipped"
+        )
+        assert ("TooManyAddressesToMirror", text) in w.events()
+        few = [{"addresses": [{"ip": "192.0.2.1"}], "notReadyAddresses": [{"ip": "192.0.2.2"}], "ports": [{"port": 1}]}]
+        w.api.update(ENDPOINTS_RESOURCE, "ns", "db", lambda o: o.update(subsets=few))
+        await w.settle()
+        (after,) = w.api.all(ENDPOINT_SLICES)
+        assert after["metadata"]["uid"] == slice_["metadata"]["uid"]
+        assert [e["conditions"]["ready"] for e in after["endpoints"]] == [True, False]
