@@ -21,6 +21,7 @@ from kubeling.client.rest import PatchKind
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+NAME = "service-cidr-controller"
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 GRACE = timedelta(seconds=10)  # in which API servers hear of the deletion and stop giving out addresses
 READY = ("True", "", "Kubernetes Service CIDR is ready")
@@ -106,8 +107,22 @@ class ServiceCidrReconciler:
         """Applied by hand, not by way of ``with_condition``: upstream's ready condition has an empty reason, and keeps it."""
         status, reason, message = ready
         condition = {"type": "Ready", "status": status, "reason": reason, "message": message}
-        patch = {"status": {"conditions": [{**condition, "lastTransitionTime": rfc3339(now)}]}}
-        await self._cidrs.patch(cidr, patch, kind=PatchKind.STRATEGIC, subresource="status")
+        wanted = {
+            "apiVersion": SERVICE_CIDRS.api_version,
+            "kind": SERVICE_CIDRS.kind,
+            "metadata": {"name": name_of(cidr)},
+            "status": {"conditions": [{**condition, "lastTransitionTime": rfc3339(now)}]},
+        }
+        applied = await self._cidrs.client.patch(
+            SERVICE_CIDRS,
+            name_of(cidr),
+            wanted,
+            kind=PatchKind.APPLY,
+            subresource="status",
+            field_manager=NAME,
+            force=True,
+        )
+        self._cidrs.informer.observe(applied)
 
 
 def build(context: Context) -> Sequence[Runnable]:
@@ -136,4 +151,4 @@ def build(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-CONTROLLER = ControllerSpec("service-cidr-controller", build, account="service-cidrs-controller")
+CONTROLLER = ControllerSpec(NAME, build, account="service-cidrs-controller")

@@ -34,27 +34,32 @@ _MESSAGES = {
 }
 APPROVED_LIFE = DENIED_LIFE = FAILED_LIFE = timedelta(hours=1)
 PENDING_LIFE = timedelta(hours=24)
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 1000.0
 
 
 class Approver:
-    """Approves kubelets' requests for client certificates that RBAC lets them make."""
+    """Approves kubelets' requests for client certificates that RBAC lets them make, be it later."""
 
     def __init__(self, requests: Collection, clock: Clock) -> None:
         self._requests = requests
         self._clock = clock
+        self._refused: dict[Key, int] = {}
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> Result | None:
         request = self._requests.get(key)
         if request is None or is_decided(request) or request.get("status", {}).get("certificate"):
-            return
+            self._refused.pop(key, None)
+            return None
         if not is_kubelet_client(request):
-            return
+            return None
         for subresource in (_SELF_NODE, _NODE):
             if subresource == _SELF_NODE and not is_own(request, decode(request)):
                 continue
             if await self._allowed(request, subresource):
                 await self._approve(request, _MESSAGES[subresource])
-                return
+                return None
+        tries = self._refused[key] = self._refused.get(key, 0) + 1
+        return Result(min(FIRST_RETRY_SECONDS * 2 ** (tries - 1), LONGEST_RETRY_SECONDS))
 
     async def _allowed(self, request: Object, subresource: str) -> bool:
         spec = request["spec"]
@@ -112,18 +117,24 @@ class Signer:
         await self._requests.update_status({**request, "status": {**status, "certificate": encoded}})
 
 
-def expires_at(request: Object) -> datetime:
-    """When the request may be removed: soon after its end, later when nobody cared, at once with its certificate."""
-    ends = [parse_time(request["metadata"]["creationTimestamp"]) + PENDING_LIFE]
+def expires_at(request: Object) -> datetime | None:
+    """When the request may be removed: soon after its end, later when nobody cared, at once with its certificate.
+
+    None for one that is approved and that nobody has signed.
+    """
+    status = request.get("status") or {}
+    ends: list[datetime] = []
+    if not status.get("conditions") and not status.get("certificate"):
+        ends.append(parse_time(request["metadata"]["creationTimestamp"]) + PENDING_LIFE)
     for type_, life in (("Approved", APPROVED_LIFE), ("Denied", DENIED_LIFE), ("Failed", FAILED_LIFE)):
         condition = condition_of(request, type_)
-        done = type_ != "Approved" or (request.get("status") or {}).get("certificate")
+        done = type_ != "Approved" or status.get("certificate")
         if condition is not None and done and (at := condition.get("lastUpdateTime")):
             ends.append(parse_time(at) + life)
-    if pem := (request.get("status") or {}).get("certificate"):
+    if pem := status.get("certificate"):
         certificate = x509.load_pem_x509_certificate(base64.b64decode(pem))
         ends.append(certificate.not_valid_after_utc)
-    return min(ends)
+    return min(ends, default=None)
 
 
 class Cleaner:
@@ -137,7 +148,10 @@ class Cleaner:
         request = self._requests.get(key)
         if request is None:
             return None
-        left = (expires_at(request) - self._clock.now()).total_seconds()
+        end = expires_at(request)
+        if end is None:
+            return None
+        left = (end - self._clock.now()).total_seconds()
         if left > 0:
             return Result(left)
         await self._requests.delete(request)

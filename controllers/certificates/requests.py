@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ SIGNERS = (KUBELET_SERVING, KUBELET_CLIENT, CLIENT, LEGACY)
 
 _CLIENT_USAGES = {"key encipherment", "digital signature", "client auth"}
 _SERVING_USAGES = {"key encipherment", "digital signature", "server auth"}
+_OPTIONAL = "key encipherment"  # keys that are not RSA have no use for it
 
 
 class InvalidRequest(ValueError):
@@ -37,9 +38,11 @@ class Wanted:
     csr: x509.CertificateSigningRequest
     common_name: str
     organizations: tuple[str, ...]
-    dns_names: tuple[str, ...]
-    ip_addresses: tuple[Any, ...]
-    other_names: int
+    alternatives: x509.SubjectAlternativeName | None
+
+    def has(self, kind: type[x509.GeneralName]) -> bool:
+        """Whether a subjectAltName of that kind is asked for."""
+        return any(isinstance(name, kind) for name in self.alternatives or ())
 
 
 def decode(request: Mapping[str, Any]) -> Wanted:
@@ -55,40 +58,62 @@ def decode(request: Mapping[str, Any]) -> Wanted:
     try:
         alternatives = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        alternatives = x509.SubjectAlternativeName([])
-    dns = tuple(alternatives.get_values_for_type(x509.DNSName))
-    ips = tuple(alternatives.get_values_for_type(x509.IPAddress))
-    others = len(list(alternatives)) - len(dns) - len(ips)
-    return Wanted(csr, names[0] if names else "", groups, dns, ips, others)
+        alternatives = None
+    return Wanted(csr, names[0] if names else "", groups, alternatives)
 
 
 def check(request: Mapping[str, Any], wanted: Wanted) -> None:
     """Raises InvalidRequest when the signer that the request names does not sign such a one."""
-    usages, signer = set(request["spec"].get("usages") or ()), request["spec"]["signerName"]
+    usages, signer = list(request["spec"].get("usages") or ()), request["spec"]["signerName"]
     if signer == KUBELET_SERVING:
-        _check_kubelet(request, wanted, usages, _SERVING_USAGES)
-        if not wanted.dns_names and not wanted.ip_addresses:
-            raise InvalidRequest("at least one DNS or IP subjectAltName is required")
-        if wanted.other_names:
-            raise InvalidRequest("email and URI subjectAltNames are not allowed")
-        if request["spec"].get("username") != wanted.common_name:
-            raise InvalidRequest("requested subject does not match the requesting user")
+        _check_nodes(wanted)
+        if not wanted.has(x509.DNSName) and not wanted.has(x509.IPAddress):
+            raise InvalidRequest("DNS or IP subjectAltName is required")
+        _refuse(wanted, (x509.RFC822Name, "Email"), (x509.UniformResourceIdentifier, "URI"))
+        _check_usages(usages, _SERVING_USAGES)
+        _check_name(wanted)
     elif signer == KUBELET_CLIENT:
-        _check_kubelet(request, wanted, usages, _CLIENT_USAGES)
-        if wanted.dns_names or wanted.ip_addresses or wanted.other_names:
-            raise InvalidRequest("subjectAltNames are not allowed")
-    elif signer == CLIENT and not ("client auth" in usages and usages <= {*_CLIENT_USAGES}):
-        raise InvalidRequest("usages did not match [client auth, digital signature, key encipherment]")
+        _check_nodes(wanted)
+        _refuse(
+            wanted,
+            (x509.DNSName, "DNS"),
+            (x509.RFC822Name, "Email"),
+            (x509.IPAddress, "IP"),
+            (x509.UniformResourceIdentifier, "URI"),
+        )
+        _check_name(wanted)
+        _check_usages(usages, _CLIENT_USAGES)
+    elif signer == CLIENT:
+        _check_client_usages(usages)
 
 
-def _check_kubelet(request: Mapping[str, Any], wanted: Wanted, usages: set[str], allowed: set[str]) -> None:
+def _check_nodes(wanted: Wanted) -> None:
     if wanted.organizations != ("system:nodes",):
         raise InvalidRequest("subject organization is not system:nodes")
+
+
+def _check_name(wanted: Wanted) -> None:
     if not wanted.common_name.startswith("system:node:"):
-        raise InvalidRequest("subject common name does not begin with system:node:")
-    needed = allowed - {"key encipherment"}
-    if not needed <= usages <= allowed:
-        raise InvalidRequest(f"usages did not match {sorted(needed)}")
+        raise InvalidRequest("subject common name does not begin with system:node: ")
+
+
+def _refuse(wanted: Wanted, *kinds: tuple[type[x509.GeneralName], str]) -> None:
+    for kind, text in kinds:
+        if wanted.has(kind):
+            raise InvalidRequest(f"{text} subjectAltNames are not allowed")
+
+
+def _check_usages(usages: Iterable[str], allowed: set[str]) -> None:
+    if set(usages) not in (allowed, allowed - {_OPTIONAL}):
+        raise InvalidRequest(f"usages did not match [{' '.join(sorted(allowed))}]")
+
+
+def _check_client_usages(usages: Iterable[str]) -> None:
+    for usage in usages:
+        if usage not in _CLIENT_USAGES:
+            raise InvalidRequest(f"invalid usage for client certificate: {usage}")
+    if "client auth" not in usages:
+        raise InvalidRequest("missing required usage for client certificate: client auth")
 
 
 def is_kubelet_client(request: Mapping[str, Any]) -> bool:

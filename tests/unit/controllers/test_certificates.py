@@ -1,7 +1,7 @@
 import base64
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -12,9 +12,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controllers import clusterroles
 from controllers.certificates import APPROVING, CLEANING, SIGNING
+from controllers.certificates.controller import Approver, expires_at
 from controllers.certificates.requests import InvalidRequest, check, decode
-from kubeling.api.meta import Object, condition_of
+from controllers.lib.collection import Collection
+from kubeling.api.meta import Key, Object, condition_of
+from kubeling.api.resource import Resource
 from kubeling.api.resources import CERTIFICATE_SIGNING_REQUESTS, CLUSTER_ROLES
+from kubeling.client.clock import FakeClock
 from tests.unit.controllers.world import World
 
 CLIENT, SERVING = "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"
@@ -44,18 +48,34 @@ def spec_of(
     }
 
 
+APISERVER_CLIENT = "kubernetes.io/kube-apiserver-client"
+LEGACY = "kubernetes.io/legacy-unknown"
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         (spec_of(CLIENT), ""),
-        (spec_of(CLIENT, dns="n1"), "subjectAltNames are not allowed"),
+        (spec_of(CLIENT, dns="n1"), "DNS subjectAltNames are not allowed"),
         (spec_of(CLIENT, organization="other"), "subject organization is not system:nodes"),
         (spec_of(CLIENT, common="n1"), "does not begin with system:node:"),
-        (spec_of(CLIENT, usages=["client auth", "digital signature", "server auth"]), "usages did not match"),
+        (
+            spec_of(CLIENT, usages=["client auth", "digital signature", "server auth"]),
+            r"usages did not match \[client auth digital signature key encipherment\]",
+        ),
         (spec_of(SERVING, dns="n1"), ""),
-        (spec_of(SERVING), "at least one DNS or IP subjectAltName is required"),
-        (spec_of(SERVING, dns="n1", username="eve"), "does not match the requesting user"),
-        (spec_of("kubernetes.io/kube-apiserver-client", common="alice", organization=""), ""),
+        (spec_of(SERVING, dns="n1", username="eve"), ""),
+        (spec_of(SERVING), "^DNS or IP subjectAltName is required"),
+        (spec_of(APISERVER_CLIENT, common="alice", organization=""), ""),
+        (
+            spec_of(APISERVER_CLIENT, usages=["client auth", "server auth"]),
+            "invalid usage for client certificate: server auth",
+        ),
+        (
+            spec_of(APISERVER_CLIENT, usages=["digital signature"]),
+            "missing required usage for client certificate: client auth",
+        ),
+        (spec_of(LEGACY, usages=["server auth"]), ""),
         ({**spec_of(CLIENT), "request": base64.b64encode(b"x").decode()}, "unable to parse csr"),
     ],
 )
@@ -97,7 +117,7 @@ async def test_approved_requests_are_signed_and_later_removed(authority: dict[st
         assert made.subject == name("system:node:n1", "system:nodes") and made.issuer == name("ca")
         usages = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         assert list(usages) == [ExtendedKeyUsageOID.SERVER_AUTH]
-        assert made.not_valid_after_utc - made.not_valid_before_utc == timedelta(hours=1)
+        assert made.not_valid_after_utc - made.not_valid_before_utc == timedelta(hours=1, minutes=5)
         await w.clock.advance(4000)
         assert w.api.all(CERTIFICATE_SIGNING_REQUESTS) == []
 
@@ -109,6 +129,39 @@ async def test_what_cannot_be_signed_is_told(authority: dict[str, str]) -> None:
         await w.clock.advance(1)
         failed = condition_of(w.get(CERTIFICATE_SIGNING_REQUESTS, "r"), "Failed")
         assert failed and failed["reason"] == "SignerValidationFailure"
+
+
+class Refusing:
+    """Stands for the collection and its client: nobody may create anything, ``asked`` says what the question was."""
+
+    def __init__(self, request: Object) -> None:
+        self.request = request
+        self.asked: list[str] = []
+        self.client = self
+
+    def get(self, key: Key) -> Object:
+        return self.request
+
+    async def create(self, resource: Resource, review: Object) -> Object:
+        self.asked.append(review["spec"]["resourceAttributes"]["subresource"])
+        return {"status": {"allowed": False}}
+
+
+async def test_a_request_that_may_not_be_made_now_is_looked_at_again() -> None:
+    requests = Refusing({"spec": spec_of(CLIENT)})
+    approver = Approver(cast(Collection, requests), FakeClock())
+    waits = [await approver.reconcile(Key("", "r")) for _ in range(3)]
+    assert [w.requeue_after for w in waits if w] == [0.2, 0.4, 0.8]
+    assert requests.asked == ["selfnodeclient", "nodeclient"] * 3
+
+
+def test_when_requests_may_go() -> None:
+    created = {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
+    assert expires_at(created) == datetime(2026, 1, 2, tzinfo=UTC)
+    for type_, expected in (("Denied", 1), ("Failed", 1), ("Approved", None)):
+        condition = {"type": type_, "status": "True", "lastUpdateTime": "2026-01-01T00:00:00Z"}
+        end = datetime(2026, 1, 1, expected, tzinfo=UTC) if expected else None
+        assert expires_at({**created, "status": {"conditions": [condition]}}) == end
 
 
 def test_aggregated_rules() -> None:
