@@ -10,7 +10,6 @@ from typing import Any
 
 from kubelet.configuration import configuration_of
 from kubelet.containers.hooks import HookRunner
-from kubelet.containers.httpget import http_client
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.logind import follow_shutdown
@@ -20,7 +19,6 @@ from kubelet.node.settings import node_settings
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
 from kubelet.parts import (
-    make_cgroups,
     make_collector,
     make_evictions,
     make_images,
@@ -40,6 +38,7 @@ from kubelet.pods.reporter import StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
+from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
@@ -96,11 +95,17 @@ class Kubelet:
         self.features = NodeFeatures(apparmor_enabled(), tuple(options.allowed_unsafe_sysctls))
         in_memory = options.runtime == "docker"  # a simulated container reads nothing: no mounts for it
         self.volumes = VolumeManager(
-            self.pods_folder, objects=self.objects, tokens=self.tokens, runtime=runtime, memory=in_memory
+            self.pods_folder,
+            objects=self.objects,
+            tokens=self.tokens,
+            recorder=self.recorder,
+            clock=self.clock,
+            memory=in_memory,
         )
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
+        self.volumes.node = self._node
         self.images = make_images(options, runtime, self.clock)
-        self.http = http_client()
+        self.http = probe_client()
         self.serving = Serving(options, self.settings, client, self.clock)
         self._build_pods(options)
         self._build_upkeep(options)
@@ -114,7 +119,6 @@ class Kubelet:
             options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
         )
         exits = Exits()
-        self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
         kit = Kit(
@@ -131,12 +135,11 @@ class Kubelet:
             publish=self.reporter.publish if self.reporter else _publish_nothing,
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
-            cgroups=self.cgroups,
             fits=self._fits,
         )
         self.kit = kit
         self.static: StaticPods | None = None
-        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node)
+        self.pods = PodManager(kit, self._admit, self._sources_ready)
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
@@ -185,6 +188,7 @@ class Kubelet:
     # --- glue ----------------------------------------------------------------------------------------------------
 
     def _object_changed(self, uid: str) -> None:
+        self.volumes.hurry(uid)
         self.pods.refresh(uid)
 
     def _mirror_changed(self, mirror: Object) -> None:
@@ -202,22 +206,22 @@ class Kubelet:
         """The API's newest version of a pod: its own, or a static pod's mirror."""
         return self.api_pods.latest(pod) if self.api_pods else None
 
+    def _node(self) -> Object:
+        """The newest version of the node."""
+        return self.registrar.node if self.registrar else new_node(self.settings, self.machine)
+
     def _fits(self, pod: Object) -> tuple[str, str] | None:
         others = [w.allocated for w in self.pods.active() if w.ref.uid != uid_of(pod)]
         return resize_refusal(pod, others, self.allocatable)
 
     def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
-        node = self.registrar.node if self.registrar else new_node(self.settings, self.machine)
+        node = self._node()
         return (
             self.shutdown.admit()
             or admit_under_pressure(pod, self.pressure)
             or admit(pod, others, node, self.allocatable)
             or admit_features(pod, self.features)
         )
-
-    async def _know_node(self) -> None:
-        if self.registrar is not None:
-            await self.registrar.know_node()
 
     def _sources_ready(self) -> bool:
         api = self.api_pods is None or self.api_pods.synced
@@ -237,7 +241,6 @@ class Kubelet:
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
             await self.images.load()
-            await self.cgroups.start(await self.runtime.version())
             await self.runtime.pods()
             server = await self._serve()
             async with asyncio.TaskGroup() as group:

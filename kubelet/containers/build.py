@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 from kubelet.containers.expand import expand
 from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import container_hostname
-from kubelet.containers.resources import PERIOD, ResourcePolicy, container_resources
+from kubelet.containers.resources import container_resources
 from kubelet.containers.security import container_security
 from kubelet.pods import spec as podspec
 from kubelet.runtime.records import ImageRecord, PodRecord
 from kubelet.runtime.specs import ContainerSpec, Device, Mount, PortMapping, SandboxSpec
+from kubelet.volumes.subpath import recursive_read_only
 from kubeling.api.meta import Object
 
+IMAGE_LABEL = "kubeling.image-volume."  # with the volume's name: what the container's status shows of its image
+READ_ONLY_LABEL = "kubeling.recursive-read-only"  # mount paths as JSON
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -31,24 +36,25 @@ class NodeFacts:
     seccomp_profiles: Path
     pids_limit: int = 0
     seccomp_default: bool = False
-    cpu_quota: bool = True
-    cpu_period: int = PERIOD
-
-    @property
-    def resources(self) -> ResourcePolicy:
-        return ResourcePolicy(self.memory, self.pids_limit, self.cpu_quota, self.cpu_period)
+    recursive_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class VolumePath:
-    """A volume where the kubelet has prepared it."""
+    """A volume where the kubelet has prepared it. ``persistent`` names the persistent volume behind it. ``sealed``: the mount
+    itself is read-only and more, which being told so again would take from it. ``image``: below the path, each image
+    that the volume's reference comes to has a folder of its own. ``group`` is one that containers get beside their own."""
 
     path: str
     read_only: bool = False
     block: bool = False
+    persistent: str = ""
+    sealed: bool = False
+    image: bool = False
+    group: int | None = None
 
 
-def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "", cgroup_parent: str = "") -> SandboxSpec:
+def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "") -> SandboxSpec:
     """The runtime's spec of the pod's sandbox; ``handler`` names the runtime, empty for the engine's default."""
     spec = podspec.spec_of(pod)
     context = spec.get("securityContext") or {}
@@ -68,33 +74,48 @@ def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "", 
         ports=ports,
         sysctls={s["name"]: s.get("value", "") for s in context.get("sysctls") or ()},
         handler=handler,
-        cgroup_parent=cgroup_parent,
     )
 
 
 def container_mounts(
-    container: Mapping[str, Any], volumes: Mapping[str, VolumePath], variables: Mapping[str, str]
-) -> list[tuple[Mount, str]]:
-    """Bind mounts with the sub path each asks for (empty for the volume's root). Raises ConfigError."""
+    container: Mapping[str, Any],
+    volumes: Mapping[str, VolumePath],
+    variables: Mapping[str, str],
+    *,
+    recursive: bool = False,
+) -> list[tuple[str, Mount, str]]:
+    """Volume, bind mount of all of it, and the sub path that is asked for (empty for the volume's root). ``recursive``: this node
+    can make mounts read-only all the way down. Raises ConfigError."""
     result = []
     for mount in container.get("volumeMounts") or ():
-        volume = volumes.get(mount["name"])
+        name = mount["name"]
+        volume = volumes.get(name)
         if volume is None:
-            raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
-        if mount.get("recursiveReadOnly") == "Enabled":
-            raise ConfigError(
-                f'failed to resolve recursive read-only mode: volume "{mount["name"]}" requested recursive read-only mode, '
-                "but it is not supported by the runtime"
-            )
+            raise ConfigError(f'cannot find volume "{name}" to mount into container "{container["name"]}"')
         sub_path = mount.get("subPath") or ""
         if template := mount.get("subPathExpr"):
             sub_path = _sub_path(template, variables)
         target = mount["mountPath"]
-        read_only = bool(mount.get("readOnly")) or volume.read_only
-        propagation = _PROPAGATION.get(mount.get("mountPropagation") or "", "rprivate")
         target = target if target.startswith("/") else "/" + target
-        result.append((Mount(volume.path, target, read_only, propagation), sub_path))
+        read_only = (bool(mount.get("readOnly")) or volume.read_only) and not volume.sealed
+        propagation = _PROPAGATION.get(mount.get("mountPropagation") or "", "rprivate")
+        deep = recursive_read_only(mount, supported=recursive)
+        result.append((name, Mount(volume.path, target, read_only, propagation, deep), sub_path))
     return result
+
+
+def read_only_label(container: Mapping[str, Any], mounts: Iterable[Mount]) -> dict[str, str]:
+    """The paths of the container's mounts that are read-only all the way down."""
+    deep = {m.target for m in mounts if m.recursive_read_only}
+    paths = [m["mountPath"] for m in container.get("volumeMounts") or () if m["mountPath"] in deep]
+    return {READ_ONLY_LABEL: json.dumps(paths)} if paths else {}
+
+
+def with_groups(spec: ContainerSpec, volumes: Iterable[VolumePath]) -> ContainerSpec:
+    """With the groups that the pod's volumes belong to."""
+    more = sorted({v.group for v in volumes if v.group is not None} - set(spec.security.groups))
+    groups = (*spec.security.groups, *more)
+    return dataclasses.replace(spec, security=dataclasses.replace(spec.security, groups=groups)) if more else spec
 
 
 def container_devices(container: Mapping[str, Any], volumes: Mapping[str, VolumePath]) -> tuple[Device, ...]:
@@ -112,12 +133,7 @@ def _sub_path(template: str, variables: Mapping[str, str]) -> str:
     def missing(name: str) -> str:
         raise ConfigError(f"missing value for {name!r}")
 
-    path = expand(template, variables, missing)
-    if path.startswith("/"):
-        raise ConfigError(f"subPath expression {template!r} expands to an absolute path")
-    if ".." in path.split("/"):
-        raise ConfigError(f"must not contain '..' : subPath {path!r}")
-    return path
+    return expand(template, variables, missing)
 
 
 def container_spec(
@@ -155,7 +171,7 @@ def container_spec(
         working_dir=container.get("workingDir") or "",
         mounts=tuple(mounts),
         devices=tuple(devices),
-        resources=container_resources(pod, container, node.resources),
+        resources=container_resources(pod, container, node_memory=node.memory, pids=node.pids_limit),
         security=container_security(pod, container, image, node.seccomp_profiles, seccomp_default=node.seccomp_default),
         spec_hash=podspec.spec_hash(container),
         stdin=bool(container.get("stdin")),

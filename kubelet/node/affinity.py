@@ -1,4 +1,4 @@
-"""Node selectors, required node affinity, taints and tolerations."""
+"""Node selectors and required node affinity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ def matches_node(pod: Object, node: Object) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return True
-    return any(_term(term, node) for term in required.get("nodeSelectorTerms") or ())
+    return matches_terms(required, node)
+
+
+def matches_terms(selector: Mapping[str, Any], node: Object) -> bool:
+    """Whether any term of a node selector takes the node."""
+    return any(_term(term, node) for term in selector.get("nodeSelectorTerms") or ())
 
 
 def _term(term: Mapping[str, Any], node: Object) -> bool:
@@ -43,25 +48,9 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         case "DoesNotExist":
             return value is None
         case "Gt" | "Lt" as operator:
-            return _compares(operator, value or "", values[0])
+            try:
+                number, bound = int(value or ""), int(values[0])
+            except ValueError:
+                return False
+            return number > bound if operator == "Gt" else number < bound
     return False
-
-
-def _compares(operator: str, value: str, bound: str) -> bool:
-    try:
-        left, right = int(value), int(bound)
-    except ValueError:
-        return False
-    return left > right if operator == "Gt" else left < right
-
-
-def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """Whether one toleration covers one taint."""
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    value, operator = toleration.get("value") or "", toleration.get("operator") or "Equal"
-    if operator in ("Gt", "Lt"):
-        return _compares(operator, taint.get("value") or "", value)
-    return operator == "Exists" or value == (taint.get("value") or "")

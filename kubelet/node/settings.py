@@ -7,6 +7,7 @@ import socket
 from kubelet.node.machine import Machine
 from kubelet.node.status import NodeSettings
 from kubelet.options import Options
+from kubelet.volumes.mounts import can_restrict
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 from kubeling.client.errors import StartError
@@ -46,4 +47,5 @@ def node_settings(options: Options, machine: Machine, address: str) -> NodeSetti
         reserved=reserved,
         provider_id=options.provider_id,
         unschedulable=not options.register_schedulable,
+        recursive_read_only=options.runtime == "docker" and can_restrict(),
     )

@@ -32,6 +32,7 @@ class NodeSettings:
     reserved: Mapping[str, str] = field(default_factory=dict)
     provider_id: str = ""
     unschedulable: bool = False
+    recursive_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,10 @@ def node_status(
             **({"swap": {"capacity": machine.swap}} if machine.swap else {}),
         },
         "runtimeHandlers": [
-            {"name": name, "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}
+            {
+                "name": name,
+                "features": {"recursiveReadOnlyMounts": settings.recursive_read_only, "userNamespaces": False},
+            }
             for name in ("", *runtime.get("handlers", ()))
         ],
         "features": {"supplementalGroupsPolicy": False},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from kubelet.containers.build import IMAGE_LABEL, READ_ONLY_LABEL
 from kubelet.pods import spec as podspec
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubeling.api.meta import Object, rfc3339
@@ -63,7 +65,7 @@ def container_status(
     if record is not None and record.state is not State.CREATED:
         status["image"] = record.image
         status["imageID"] = image_id(record, facts.images)
-    return status | _details(container, running)
+    return status | _details(container, record, running)
 
 
 def _code(record: ContainerRecord) -> int:
@@ -120,14 +122,12 @@ def _lost(old: Mapping[str, Any]) -> Object:
 
 
 def image_id(record: ContainerRecord, images: Mapping[str, ImageRecord]) -> str:
-    """``docker-pullable://<digest>`` of an image that came from a registry, else ``docker://<id>``."""
+    """What the engine knows of the container's image now, or did when the container was made."""
     image = images.get(record.image_id)
-    if image is not None and image.digests:
-        return f"docker-pullable://{image.digests[0]}"
-    return f"docker://{record.image_id}"
+    return image.shown if image is not None else f"docker://{record.image_id}"
 
 
-def _details(container: Object, running: bool) -> Object:
+def _details(container: Object, record: ContainerRecord | None, running: bool) -> Object:
     """Resources in force and mounts."""
     found: Object = {}
     resources = container.get("resources") or {}
@@ -135,14 +135,19 @@ def _details(container: Object, running: bool) -> Object:
         if requests := resources.get("requests"):
             found["allocatedResources"] = dict(requests)
         found["resources"] = {k: dict(v) for k, v in resources.items() if k in ("limits", "requests") and v}
-    mounts = [_mount(m) for m in container.get("volumeMounts") or ()]
+    labels = record.labels if record is not None else {}
+    mounts = [_mount(m, labels) for m in container.get("volumeMounts") or ()]
     if mounts:
         found["volumeMounts"] = mounts
     return found
 
 
-def _mount(mount: Object) -> Object:
+def _mount(mount: Object, labels: Mapping[str, str]) -> Object:
+    """``labels`` are what the container was made with."""
     found: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
     if mount.get("readOnly"):
-        found |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+        deep = mount["mountPath"] in json.loads(labels.get(READ_ONLY_LABEL, "[]"))
+        found |= {"readOnly": True, "recursiveReadOnly": "Enabled" if deep else "Disabled"}
+    if image := labels.get(IMAGE_LABEL + mount["name"]):
+        found["volumeStatus"] = {"image": {"imageRef": image}}
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kubelet.pods import spec as podspec
-from kubelet.pods.starter import termination_file
+from kubelet.pods.mounts import termination_file
 from kubelet.runtime.protocol import LogRequest, Runtime, RuntimeFailure
 from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubeling.api.meta import Object

@@ -51,6 +51,10 @@ class Pace:
         """Nothing is due: somebody will wake."""
         self._due = None
 
+    def retry_at(self, moment: datetime) -> None:
+        """It failed, and is tried again then."""
+        self._failed, self._due = True, moment
+
     def retry_later(self) -> None:
         seconds = min(_RETRY_FIRST * 2**self._retries, _RETRY_MAX)
         self._retries += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
-from kubelet.volumes.base import Objects, VolumeError
+from kubelet.volumes.base import Objects, ObjectUnavailable
 from kubeling.api.meta import Object
 from kubeling.api.resources import RUNTIME_CLASSES
 
@@ -31,7 +31,7 @@ async def runtime_handler(pod: Object, objects: Objects, runtime: Runtime) -> st
         return ""
     try:
         found = await objects.get(RUNTIME_CLASSES, "", name, podspec.ref_of(pod).uid)
-    except VolumeError as err:
+    except ObjectUnavailable as err:
         raise RuntimeFailure(f"failed to lookup RuntimeClass {name}: {err}") from err
     if found is None:
         raise RuntimeFailure(f'runtimeclass.node.k8s.io "{name}" not found')

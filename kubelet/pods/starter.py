@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from kubelet.containers.build import NodeFacts, VolumePath, container_devices, container_mounts, container_spec
+from kubelet.containers.build import (
+    NodeFacts,
+    VolumePath,
+    container_devices,
+    container_spec,
+    read_only_label,
+    with_groups,
+)
 from kubelet.containers.downward import Addresses
 from kubelet.containers.env import Lookups, environment, references
 from kubelet.containers.failure import ConfigError
-from kubelet.containers.files import Resolver, hosts_file, pod_resolver
 from kubelet.containers.hooks import HookFailed, HookRunner
-from kubelet.images.manager import ImageManager
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
+from kubelet.pods.mounts import PodMounts
+from kubelet.pods.pulls import PodImages, image_labels
 from kubelet.pods.recorder import Recorder, container_events
 from kubelet.pods.runtimeclass import require_engine_abilities, runtime_handler
 from kubelet.pods.services import Services
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
-from kubelet.runtime.specs import Mount
-from kubelet.volumes.base import Objects
-from kubelet.volumes.subpath import prepare_sub_path
+from kubelet.volumes.base import Objects, ObjectUnavailable
 from kubeling.api.meta import Object
 from kubeling.api.resources import CONFIG_MAPS, SECRETS
-
-HOSTS, RESOLV, TERMINATION = "etc-hosts", "etc-resolv.conf", "/dev/termination-log"
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterDns:
-    """What pods' resolv.conf is made from."""
-
-    servers: tuple[str, ...]
-    domain: str
-    host_file: Path
 
 
 class ContainerStarter:
@@ -48,18 +41,16 @@ class ContainerStarter:
         self,
         *,
         runtime: Runtime,
-        images: ImageManager,
+        images: PodImages,
         objects: Objects,
         services: Services,
         recorder: Recorder,
         hooks: HookRunner,
         node: NodeFacts,
-        dns: ClusterDns,
-        pods_folder: Path,
+        mounts: PodMounts,
     ) -> None:
         self._runtime, self._images, self._objects, self._services = runtime, images, objects, services
-        self._recorder, self._hooks, self._node, self._dns = recorder, hooks, node, dns
-        self._folder = pods_folder
+        self._recorder, self._hooks, self._node, self._mounts = recorder, hooks, node, mounts
         self.allocatable: Mapping[str, str] = {}
 
     async def start(self, pod: Object, step: Start, observed: PodRecord, volumes: Mapping[str, VolumePath]) -> str:
@@ -68,16 +59,15 @@ class ContainerStarter:
         Raises ContainerFailure, and RuntimeUnavailable when the engine has gone: that is not the container's fault.
         """
         tell = container_events(self._recorder, pod, step.container)
-        try:
-            image = await self._images.ensure(pod, step.container, await self._pull_secrets(pod), tell)
-        except ContainerFailure as err:
-            tell("Warning", "Failed", f"Error: {err.reason}")  # beside what the image manager has told
-            raise
+        volume_images = await self._images.of_volumes(pod, step.container)
+        image = await self._images.of_container(pod, step.container)
         sandbox = observed.sandbox
         if sandbox is None:
             raise ContainerFailure("RunContainerError", "the pod's sandbox has ended")
         try:
-            container_id = await self._create(pod, step, observed, sandbox, volumes, image)
+            shown = await self._images.show(volume_images, volumes)
+            labels = image_labels(volume_images)
+            container_id = await self._create(pod, step, observed, sandbox, shown, image, labels)
         except ConfigError as err:
             tell("Warning", "Failed", f"Error: {err}")
             raise ContainerFailure("CreateContainerConfigError", str(err)) from err
@@ -115,7 +105,7 @@ class ContainerStarter:
         if not hook:
             return
         try:
-            await self._hooks.run(hook, pod, container, container_id, self._ip(pod, sandbox))
+            await self._hooks.run(hook, container, container_id, self._ip(pod, sandbox))
         except HookFailed as err:
             tell = container_events(self._recorder, pod, container)
             tell("Warning", "FailedPostStartHook", "PostStartHook failed")
@@ -132,11 +122,12 @@ class ContainerStarter:
         sandbox: SandboxRecord,
         volumes: Mapping[str, VolumePath],
         image: ImageRecord,
+        labels: Mapping[str, str],
     ) -> str:
         lookups = await self._lookups(pod, step.container, volumes)
         addresses = Addresses(self._ip(pod, sandbox), self._node.ip)
         variables = await asyncio.to_thread(environment, pod, step.container, lookups, addresses)
-        mounts = await asyncio.to_thread(self._mounts, pod, step, volumes, variables, sandbox)
+        mounts = await asyncio.to_thread(self._mounts.of, pod, step, volumes, variables, self._ip(pod, sandbox))
         spec = container_spec(
             pod,
             step.container,
@@ -149,7 +140,8 @@ class ContainerStarter:
             observed=observed,
             handler=await self._handler(pod),
         )
-        return await self._runtime.create_container(spec, sandbox, image)
+        spec = dataclasses.replace(spec, labels={**spec.labels, **labels, **read_only_label(step.container, mounts)})
+        return await self._runtime.create_container(with_groups(spec, volumes.values()), sandbox, image)
 
     async def _handler(self, pod: Object) -> str:
         try:
@@ -167,83 +159,14 @@ class ContainerStarter:
             found = await asyncio.gather(*(self._objects.get(resource, namespace, n, uid) for n in sorted(names)))  # type: ignore[arg-type]
             return dict(zip(sorted(names), found, strict=True))
 
+        try:
+            maps, secret_objects = await all_of(CONFIG_MAPS, config_maps), await all_of(SECRETS, secrets)
+        except ObjectUnavailable as err:
+            raise ConfigError(str(err)) from err
         return Lookups(
-            await all_of(CONFIG_MAPS, config_maps),
-            await all_of(SECRETS, secrets),
+            maps,
+            secret_objects,
             await self._services.list(),
             self.allocatable,
             {name: Path(volume.path) for name, volume in volumes.items()},
         )
-
-    async def _pull_secrets(self, pod: Object) -> list[Object]:
-        """The secrets that ``imagePullSecrets`` name; missing ones are skipped, as upstream does."""
-        ref = podspec.ref_of(pod)
-        found = []
-        for entry in podspec.spec_of(pod).get("imagePullSecrets") or ():
-            secret = await self._objects.get(SECRETS, ref.namespace, entry.get("name", ""), ref.uid)
-            if secret is None:
-                self._recorder.event(
-                    pod,
-                    "Warning",
-                    "FailedToRetrieveImagePullSecret",
-                    f"Unable to retrieve some image pull secrets ({entry.get('name', '')}); "
-                    "attempting to pull the image may not succeed.",
-                )
-            else:
-                found.append(secret)
-        return found
-
-    def _mounts(
-        self,
-        pod: Object,
-        step: Start,
-        volumes: Mapping[str, VolumePath],
-        variables: Mapping[str, str],
-        sandbox: SandboxRecord,
-    ) -> list[Mount]:
-        folder = self._folder / podspec.ref_of(pod).uid
-        folder.mkdir(parents=True, exist_ok=True)
-        mounts = [
-            prepare_sub_path(mount, sub_path) if sub_path else mount
-            for mount, sub_path in container_mounts(step.container, volumes, variables)
-        ]
-        targets = {m.target for m in mounts}
-        if "/etc/hosts" not in targets:
-            mounts.append(Mount(str(self.write_hosts(pod, self._ip(pod, sandbox))), "/etc/hosts"))
-        if "/etc/resolv.conf" not in targets:
-            mounts.append(Mount(str(self._write_resolver(pod)), "/etc/resolv.conf"))
-        message = step.container.get("terminationMessagePath") or TERMINATION
-        if message not in targets:
-            path = termination_file(self._folder, podspec.ref_of(pod).uid, step.container["name"], step.attempt)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            path.chmod(0o666)
-            mounts.append(Mount(str(path), message))
-        return mounts
-
-    def write_hosts(self, pod: Object, ip: str) -> Path:
-        path = self._folder / podspec.ref_of(pod).uid / HOSTS
-        host_file = Path("/etc/hosts").read_text() if podspec.is_host_network(pod) else ""
-        return _write(path, hosts_file(pod, ip, self._dns.domain, self._node.name, host_file))
-
-    def _write_resolver(self, pod: Object) -> Path:
-        path = self._folder / podspec.ref_of(pod).uid / RESOLV
-        try:
-            host = Resolver.parse(self._dns.host_file.read_text())
-        except OSError:
-            host = Resolver()
-        return _write(path, pod_resolver(pod, host, self._dns.servers, self._dns.domain).text())
-
-
-def _write(path: Path, text: str) -> Path:
-    """Writes in place: a bind mount follows the file, not its name."""
-    if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        os.chmod(path, 0o644)  # noqa: PTH101  # whatever the umask
-    return path
-
-
-def termination_file(pods_folder: Path, uid: str, container: str, attempt: int) -> Path:
-    """Where a run's termination message is kept."""
-    return pods_folder / uid / "containers" / container / f"{attempt}.message"

@@ -19,7 +19,7 @@ from kubelet.pods.runs import PodRuns
 from kubelet.pods.status import is_terminal
 from kubelet.runtime.protocol import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ContainerRecord, PodRecord
-from kubelet.volumes.manager import FailedVolume
+from kubelet.volumes.manager import VolumesNotReady
 from kubeling.api.meta import Object, is_deleting, parse_time
 
 log = logging.getLogger(__name__)
@@ -157,9 +157,8 @@ class PodWorker:
         try:
             await self._sync()
             self._pace.succeeded()
-        except FailedVolume as err:
-            self._kit.recorder.event(self.pod, "Warning", "FailedMount", str(err))
-            self._pace.retry_later()
+        except VolumesNotReady as err:
+            self._pace.retry_at(err.retry_at)
         except RuntimeUnavailable as err:  # no fault of the pod's: all workers are woken when the engine answers again
             log.info("Syncing pod %s: %s", podspec.format_pod(self.pod), err)
             self._pace.whenever()
@@ -223,13 +222,12 @@ class PodWorker:
         await self._report.publish(observed, terminal=True)
         for sandbox in observed.sandboxes:
             await self._kit.runtime.remove_sandbox(sandbox.id)
-        await self._kit.cgroups.remove(self.ref.uid)
+        await self._kit.volumes.unmount(self.ref.uid)
 
     async def _clean_up(self) -> None:
         """The pod has gone: nothing of it stays, then its API object goes."""
         observed = await self._current.observe()
         await asyncio.gather(*(self._kit.runtime.remove_container(c.id) for c in observed.containers))
-        await self._kit.cgroups.remove(self.ref.uid)
         await self._kit.volumes.tear_down(self.ref.uid)
         self._report.forget(observed)
         for container in podspec.all_containers(self.pod):

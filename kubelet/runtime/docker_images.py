@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import tarfile
+import tempfile
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import aiodocker
 import aiohttp
@@ -18,6 +18,7 @@ from kubelet.runtime.records import ImageRecord
 
 T = TypeVar("T")
 _IMAGE_TTL = 30.0
+_PIECE = 1 << 20
 _NO_CONNECTION = 900  # aiodocker's own "status" for an engine that it cannot connect to
 
 
@@ -76,20 +77,30 @@ class DockerImages:
         self._images.clear()
         await call(self._engine.images.delete(image_id))
 
+    async def image_layers(self, image_id: str) -> tuple[str, ...]:
+        driver = (await call(self._engine.images.inspect(image_id))).get("GraphDriver") or {}
+        if driver.get("Name") != "overlay2":
+            return ()
+        data = driver.get("Data") or {}
+        return tuple(filter(None, (data.get("UpperDir"), *(data.get("LowerDir") or "").split(":"))))
+
     async def extract_image(self, name: str, folder: str) -> None:
         container = await call(
             self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": {config.CLUSTER: self._cluster}})
         )
         try:
-            async with self._engine._query(
-                f"containers/{container.id}/export", "GET", timeout=aiohttp.ClientTimeout()
-            ) as response:
-                content = await response.read()
-            await asyncio.to_thread(_unpack, content, Path(folder))
+            with tempfile.TemporaryFile(dir=folder) as archive:  # not in memory: images may be large
+                async with self._engine._query(
+                    f"containers/{container.id}/export", "GET", timeout=aiohttp.ClientTimeout()
+                ) as response:
+                    async for piece in response.content.iter_chunked(_PIECE):
+                        await asyncio.to_thread(archive.write, piece)
+                await asyncio.to_thread(_unpack, archive, Path(folder))
         finally:
             await container.delete(force=True, v=True)
 
 
-def _unpack(content: bytes, folder: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(folder, filter="tar")
+def _unpack(archive: IO[bytes], folder: Path) -> None:
+    archive.seek(0)
+    with tarfile.open(fileobj=archive) as members:
+        members.extractall(folder, filter="tar")

@@ -77,7 +77,7 @@ class Runtime(Protocol):
     async def close(self) -> None: ...
 
     async def version(self) -> Mapping[str, Any]:
-        """``runtime`` (``docker://20.10``), ``os_image``, ``kernel``, ``root_dir``, ``cgroup_version``, ``cgroup_driver``."""
+        """``runtime`` (``docker://20.10``), ``os_image``, ``kernel``, ``root_dir``, ``cgroup_version``."""
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
@@ -129,6 +129,10 @@ class Runtime(Protocol):
     async def pull(self, name: str, auth: Mapping[str, str] | None) -> None: ...
 
     async def remove_image(self, image_id: str) -> None: ...
+
+    async def image_layers(self, image_id: str) -> tuple[str, ...]:
+        """Folders of the image's layers on this machine, the uppermost first; none where the engine keeps them otherwise."""
+        ...
 
     async def extract_image(self, name: str, folder: str) -> None:
         """Unpacks an image's file system into a folder (image volumes)."""

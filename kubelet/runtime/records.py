@@ -26,7 +26,6 @@ class SandboxRecord:
     ip: str = ""
     host_network: bool = False
     pid: int = 0
-    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class PodRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """An image of the engine. ``ref`` is what a container status shows as imageID; ``size`` in bytes."""
+    """An image of the engine; ``size`` in bytes."""
 
     id: str
     tags: tuple[str, ...]
@@ -95,8 +94,10 @@ class ImageRecord:
     volumes: tuple[str, ...] = ()
 
     @property
-    def ref(self) -> str:
-        return self.digests[0] if self.digests else self.id
+    def shown(self) -> str:
+        """What a container status shows as imageID: ``docker-pullable://<digest>`` of an image that came from a registry, else
+        ``docker://<id>``."""
+        return f"docker-pullable://{self.digests[0]}" if self.digests else f"docker://{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,9 @@ class SimulatedRuntime:
     async def remove_image(self, image_id: str) -> None:
         """There is nothing to remove."""
 
+    async def image_layers(self, image_id: str) -> tuple[str, ...]:
+        return ()
+
     async def extract_image(self, name: str, folder: str) -> None:
         """The folder stays empty."""
 

@@ -1,22 +1,25 @@
-"""Persistent volume claims on hostPath, local and NFS volumes."""
+"""Persistent volume claims: from a claim to the volume that it is bound to.
+
+The checks and their words are those of upstream's populator (pkg/kubelet/volumemanager/populator) and operation generator.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kubelet.containers.build import VolumePath
+from kubelet.node.affinity import matches_terms
 from kubelet.pods import spec as podspec
-from kubelet.volumes.base import Context, UnprocessedVolume, VolumeError
-from kubelet.volumes.hostpath import prepare_host_path
-from kubelet.volumes.mounts import is_mounted, mount_filesystem, remove_tree
-from kubelet.volumes.ownership import set_group
+from kubelet.volumes.base import Context, ObjectUnavailable, UnprocessedVolume, VolumeError
+from kubelet.volumes.persistent import PERSISTENT, Bound
 from kubelet.volumes.unsupported import refusal
-from kubeling.api.meta import Object, name_of, uid_of
+from kubeling.api.meta import Object, annotations_of, is_controlled_by, is_deleting, name_of, uid_of
+from kubeling.api.resource import Resource
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 
+_GROUP_ANNOTATION = "pv.beta.kubernetes.io/gid"
 _NOT_SOURCES = frozenset(
     {
         "accessModes",
@@ -32,120 +35,113 @@ _NOT_SOURCES = frozenset(
 )
 
 
-class NfsSource:
-    """NFS, by the machine's own client."""
-
-    async def set_up(self, context: Context, source: Mapping[str, Any]) -> VolumePath:
-        server, path, read_only = source["server"], source["path"], bool(source.get("readOnly"))
-        folder = context.folder
-        options = ",".join([f"addr={server}", *(source.get("options") or ()), *(["ro"] if read_only else [])])
-
-        def mount() -> None:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not is_mounted(folder):
-                mount_filesystem(f"{server}:{path}", folder, "nfs", options)
-
-        try:
-            await asyncio.to_thread(mount)
-        except OSError as err:
-            raise VolumeError(f"mount failed: {err}") from err
-        return VolumePath(str(folder), read_only)
-
-    async def tear_down(self, folder: Path) -> None:
-        await asyncio.to_thread(remove_tree, folder)
-
-
 class ClaimSource:
     """``persistentVolumeClaim``."""
 
-    def __init__(self) -> None:
-        self._nfs = NfsSource()
-
     async def set_up(self, context: Context, source: Mapping[str, Any]) -> VolumePath:
-        return await self.mount_claim(context, source["claimName"], bool(source.get("readOnly")))
-
-    async def tear_down(self, folder: Path) -> None:
-        await self._nfs.tear_down(folder)
-
-    async def mount_claim(self, context: Context, name: str, read_only: bool) -> VolumePath:
-        """The volume that the claim is bound to. Raises VolumeError."""
-        claim = await context.objects.get(PERSISTENT_VOLUME_CLAIMS, context.namespace, name, context.uid)
-        if claim is None:
-            raise _unprocessed(
-                context, name, f'failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
-            )
-        volume = await self._bound_volume(context, claim)
-        spec = volume.get("spec") or {}
-        block = _mode_of(context, volume)
-        options = spec.get("mountOptions") or []
-        if "nfs" in spec:
-            source = spec["nfs"] | {"readOnly": read_only or spec["nfs"].get("readOnly"), "options": options}
-            return await self._nfs.set_up(context, source)
-        if options and ("hostPath" in spec or "local" in spec):
-            raise VolumeError("Mount options are not supported for this volume type")
-        if "hostPath" in spec:
-            path, kind = Path(spec["hostPath"]["path"]), spec["hostPath"].get("type") or ""
-        elif "local" in spec:
-            path, kind = Path(spec["local"]["path"]), ""
-            if not path.exists():
-                raise VolumeError(f'path "{path}" does not exist')
-        else:
-            kind, found = next(((k, v) for k, v in spec.items() if k not in _NOT_SOURCES), ("", {}))
-            raise refusal(kind, found, name_of(volume))
-        if block:
-            if "hostPath" in spec or not path.is_block_device():
-                raise VolumeError(f"MapVolume.MapPodDevice failed: {path} cannot be used as a block device")
-            return VolumePath(str(path), read_only, block=True)
-        await asyncio.to_thread(_prepare, path, kind, context, spec)
-        return VolumePath(str(path), read_only)
-
-    async def _bound_volume(self, context: Context, claim: Object) -> Object:
-        phase = (claim.get("status") or {}).get("phase")
-        name = (claim.get("spec") or {}).get("volumeName")
-        if phase != "Bound" or not name:
-            raise _unprocessed(context, name_of(claim), "PVC is not bound")
-        volume = await context.objects.get(PERSISTENT_VOLUMES, "", name, context.uid)
-        if volume is None:
-            raise _unprocessed(
-                context,
-                name_of(claim),
-                f'failed to fetch PV {name} from API server: persistentvolumes "{name}" not found',
-            )
-        if ((volume.get("spec") or {}).get("claimRef") or {}).get("uid") != uid_of(claim):
-            raise _unprocessed(context, name_of(claim), f"PV {name} is not bound to the claim")
-        return volume
+        claim = await _claim(context, source["claimName"])
+        return await _mount(context, claim, bool(source.get("readOnly")))
 
 
-class EphemeralSource(ClaimSource):
+class EphemeralSource:
     """``ephemeral``: a claim made for the pod by its controller."""
 
     async def set_up(self, context: Context, source: Mapping[str, Any]) -> VolumePath:
-        name = f"{podspec.ref_of(context.pod).name}-{context.volume['name']}"
-        return await self.mount_claim(context, name, False)
-
-
-def _mode_of(context: Context, volume: Object) -> bool:
-    """Whether the volume is a block device; it has to be used as what it is. Raises UnprocessedVolume."""
-    block = (volume.get("spec") or {}).get("volumeMode") == "Block"
-    wrong = "volumeMounts" if block else "volumeDevices"
-    name = context.volume["name"]
-    used = any(m["name"] == name for c in podspec.all_containers(context.pod) for m in c.get(wrong) or ())
-    if used:
-        mode = "Block" if block else "Filesystem"
-        raise UnprocessedVolume(f"volume {name} has volumeMode {mode}, but is specified in {wrong}")
-    return block
+        pod = podspec.ref_of(context.pod)
+        name = f"{pod.name}-{context.volume['name']}"
+        claim = await _claim(context, name)
+        if not is_controlled_by(claim, context.pod):
+            raise UnprocessedVolume(
+                f"PVC {pod.namespace}/{name} was not created for pod {pod.namespace}/{pod.name} (pod is not owner)"
+            )
+        return await _mount(context, claim, False)
 
 
 def _unprocessed(context: Context, claim: str, why: str) -> UnprocessedVolume:
     return UnprocessedVolume(f"error processing PVC {context.namespace}/{claim}: {why}")
 
 
-def _prepare(path: Path, kind: str, context: Context, spec: Mapping[str, Any]) -> None:
+async def _get(context: Context, resource: Resource, namespace: str, name: str) -> Object | str:
+    """The object, or why there is none."""
     try:
-        if "hostPath" in spec:
-            prepare_host_path(path, kind)
-        elif context.fs_group is not None:
-            policy = (podspec.spec_of(context.pod).get("securityContext") or {}).get("fsGroupChangePolicy")
-            set_group(path, context.fs_group, on_root_mismatch=policy == "OnRootMismatch")
-    except OSError as err:
-        raise VolumeError(str(err)) from err
+        found = await context.objects.get(resource, namespace, name, context.uid)
+    except ObjectUnavailable as err:
+        return str(err)
+    return found if found is not None else f'{resource} "{name}" not found'
+
+
+async def _claim(context: Context, name: str) -> Object:
+    """The claim, which is bound. Raises UnprocessedVolume."""
+    claim = await _get(context, PERSISTENT_VOLUME_CLAIMS, context.namespace, name)
+    if isinstance(claim, str):
+        raise _unprocessed(context, name, f"failed to fetch PVC from API server: {claim}")
+    if is_deleting(claim):
+        raise _unprocessed(context, name, "PVC is being deleted")
+    if (claim.get("status") or {}).get("phase") != "Bound":
+        raise _unprocessed(context, name, "PVC is not bound")
+    if not (claim.get("spec") or {}).get("volumeName"):
+        raise _unprocessed(context, name, "PVC has empty pvc.Spec.VolumeName")
+    return claim
+
+
+async def _volume(context: Context, claim: Object) -> Object:
+    """The volume, which is bound to the claim. Raises UnprocessedVolume."""
+    name = claim["spec"]["volumeName"]
+    volume = await _get(context, PERSISTENT_VOLUMES, "", name)
+    if isinstance(volume, str):
+        raise _unprocessed(context, name_of(claim), f"failed to fetch PV {name} from API server: {volume}")
+    reference = (volume.get("spec") or {}).get("claimRef")
+    if reference is None:
+        why = f"found PV object {name} but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim"
+        raise _unprocessed(context, name_of(claim), why)
+    if reference.get("uid") != uid_of(claim):
+        why = (
+            f"found PV object {name} but its pv.Spec.ClaimRef.UID {reference.get('uid', '')} "
+            f"does not point to claim.UID {uid_of(claim)}"
+        )
+        raise _unprocessed(context, name_of(claim), why)
+    return volume
+
+
+async def _mount(context: Context, claim: Object, read_only: bool) -> VolumePath:
+    """Raises VolumeError."""
+    volume = await _volume(context, claim)
+    spec, name = volume.get("spec") or {}, name_of(volume)
+    block = _is_block(context, spec)
+    kind, source = next(((k, v) for k, v in spec.items() if k not in _NOT_SOURCES), ("", {}))
+    plugin = PERSISTENT.get(kind)
+    if plugin is None:
+        raise refusal(kind, source, name, persistent=True)
+    _check(context, spec, name, plugin.takes_options)
+    bound = Bound(name, source, read_only, block, tuple(spec.get("mountOptions") or ()))
+    try:
+        path = await plugin.mount(context, bound)
+    except VolumeError as err:
+        err.volume = name
+        raise
+    group = annotations_of(volume).get(_GROUP_ANNOTATION, "")
+    return dataclasses.replace(path, group=int(group)) if group.isdecimal() else path
+
+
+def _is_block(context: Context, spec: Mapping[str, Any]) -> bool:
+    """Whether the volume is a block device; it has to be used as what it is. Raises UnprocessedVolume."""
+    block = spec.get("volumeMode") == "Block"
+    wrong = "volumeMounts" if block else "volumeDevices"
+    name = context.volume["name"]
+    if any(m["name"] == name for c in podspec.all_containers(context.pod) for m in c.get(wrong) or ()):
+        mode = "Block" if block else "Filesystem"
+        raise UnprocessedVolume(f"volume {name} has volumeMode {mode}, but is specified in {wrong}")
+    return block
+
+
+def _check(context: Context, spec: Mapping[str, Any], name: str, takes_options: bool) -> None:
+    """What is asked of a volume before it is mounted, in upstream's order. Raises VolumeError."""
+    required = (spec.get("nodeAffinity") or {}).get("required")
+    if required is not None and not matches_terms(required, context.node):
+        raise VolumeError("no matching NodeSelectorTerms", step="MountVolume.NodeAffinity check", volume=name)
+    if spec.get("mountOptions") and not takes_options:
+        why = "Mount options are not supported for this volume type"
+        raise VolumeError(why, step="MountVolume.MountOptionSupport check", volume=name)
+    if list(spec.get("accessModes") or ()) == ["ReadWriteOncePod"] and name in context.others:
+        why = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+        raise VolumeError(why, volume=name)

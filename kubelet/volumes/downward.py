@@ -18,7 +18,7 @@ class DownwardSource:
 def downward_files(context: Context, source: Mapping[str, Any], default_mode: int) -> Payload:
     """Raises VolumeError."""
     payload: Payload = {}
-    addresses = Addresses(context.pod_ip, context.host_ip)
+    addresses = Addresses("", context.host_ip)
     for item in source.get("items") or ():
         try:
             if ref := item.get("fieldRef"):

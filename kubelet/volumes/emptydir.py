@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kubelet.containers.build import VolumePath
+from kubelet.pods import spec as podspec
 from kubelet.volumes.base import Context, VolumeError
-from kubelet.volumes.mounts import is_mounted, mount_tmpfs, remove_tree
+from kubelet.volumes.mounts import is_mounted, mount_tmpfs
 from kubelet.volumes.ownership import set_group
 from kubeling.api import quantity
+from kubeling.api.meta import Object
 
 
 class EmptyDirSource:
     async def set_up(self, context: Context, source: Mapping[str, Any]) -> VolumePath:
-        size = quantity.parse(source["sizeLimit"]).integer() if source.get("sizeLimit") else 0
-        try:
-            await asyncio.to_thread(_make, context.folder, source.get("medium") or "", size, context.fs_group)
-        except OSError as err:
-            raise VolumeError(str(err)) from err
+        size = memory_size(context.pod, context.allocatable, source.get("sizeLimit"))
+        await asyncio.to_thread(_make, context.folder, source.get("medium") or "", size, context.fs_group)
         return VolumePath(str(context.folder))
 
-    async def tear_down(self, folder: Path) -> None:
-        await asyncio.to_thread(remove_tree, folder)
+
+def memory_size(pod: Object, allocatable: Mapping[str, str], limit: str | None = None) -> int:
+    """Bytes of a volume in memory: what the node has for pods, what the pod may use, or the volume's own limit, whichever is
+    least. 0 where none of them is known."""
+    known = [quantity.parse(q).integer() for q in (allocatable.get("memory"), limit) if q]
+    if (own := _memory_limit(pod)) is not None:
+        known.append(own)
+    return min((size for size in known if size > 0), default=0)
+
+
+def _memory_limit(pod: Object) -> int | None:
+    """The pod's own limit, or that of all its containers together; None where one has none."""
+    own = (podspec.spec_of(pod).get("resources") or {}).get("limits") or {}
+    if "memory" in own:
+        return quantity.parse(own["memory"]).integer()
+    lasting = podspec.containers(pod) + [c for c in podspec.init_containers(pod) if podspec.is_sidecar(c)]
+    limits = [(c.get("resources") or {}).get("limits", {}).get("memory") for c in lasting]
+    if not all(limits):
+        return None
+    return sum(quantity.parse(limit).integer() for limit in limits)
 
 
 def _make(folder: Path, medium: str, size: int, group: int | None) -> None:
@@ -35,8 +52,9 @@ def _make(folder: Path, medium: str, size: int, group: int | None) -> None:
         mount_tmpfs(folder, size)
         made = True  # after a reboot too: the folder stayed, what was mounted there did not
     elif medium not in ("", "Memory"):
-        raise OSError(f'unknown storage medium "{medium}"')
+        raise VolumeError(f'unknown storage medium "{medium}"')
     if made:
-        os.chmod(folder, 0o777)  # noqa: PTH101  # the umask must not take anything away
+        if stat.S_IMODE(folder.stat().st_mode) & 0o777 != 0o777:
+            folder.chmod(0o777)  # whatever the umask took away
         if group is not None:
             set_group(folder, group)

@@ -28,9 +28,6 @@ class HostPathSource:
         await asyncio.to_thread(prepare_host_path, Path(source["path"]), source.get("type") or "")
         return VolumePath(source["path"])
 
-    async def tear_down(self, folder: Path) -> None:
-        """The host's files are not ours."""
-
 
 def prepare_host_path(path: Path, kind: str) -> None:
     """Makes what ``...OrCreate`` asks for, then checks the type. Raises VolumeError with upstream's message."""

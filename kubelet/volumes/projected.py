@@ -6,35 +6,41 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kubelet.pods import spec as podspec
-from kubelet.volumes.base import Context, Payload, PayloadFile, VolumeError
+from kubelet.volumes.base import Context, ObjectUnavailable, Payload, PayloadFile, VolumeError
 from kubelet.volumes.downward import downward_files
-from kubelet.volumes.payloads import config_map_values, keys_to_files, mode_of, named_object, secret_values
-from kubeling.api.resources import CONFIG_MAPS, SECRETS
+from kubelet.volumes.payloads import CONFIG_MAP, SECRET, mode_of
+from kubeling.api.meta import Object
 
 _TOKEN_SECONDS = 3600
+_PRIVATE = 0o600  # with an fsGroup, its members may read, too: the atomic writer sees to that
 
 
 class ProjectedSource:
     async def payload(self, context: Context, source: Mapping[str, Any]) -> Payload:
+        """All that is wrong is told together."""
         payload: Payload = {}
+        errors: list[str] = []
         mode = mode_of(source)
-        for entry in source.get("sources") or ():
-            for kind, part in entry.items():
-                projection = _PROJECTIONS.get(kind)
+        for kind, part in ((k, p) for entry in source.get("sources") or () for k, p in entry.items()):
+            projection = _PROJECTIONS.get(kind)
+            try:
                 if projection is None:
                     raise VolumeError(f"projected volume source {kind} is not supported")
                 payload |= await projection(context, part, mode)
+            except (VolumeError, ObjectUnavailable) as err:
+                errors.append(str(err))
+        if errors:
+            distinct = list(dict.fromkeys(errors))
+            raise VolumeError(distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]")
         return payload
 
 
 async def _config_map(context: Context, source: Mapping[str, Any], mode: int) -> Payload:
-    found = await named_object(context, CONFIG_MAPS, source, source.get("name", ""))
-    return keys_to_files(config_map_values(found), source, mode, "configmap")
+    return await CONFIG_MAP.files(context, source, source.get("name", ""), mode)
 
 
 async def _secret(context: Context, source: Mapping[str, Any], mode: int) -> Payload:
-    found = await named_object(context, SECRETS, source, source.get("name", ""))
-    return keys_to_files(secret_values(found), source, mode, "secret")
+    return await SECRET.files(context, source, source.get("name", ""), mode)
 
 
 async def _downward(context: Context, source: Mapping[str, Any], mode: int) -> Payload:
@@ -49,19 +55,17 @@ async def _token(context: Context, source: Mapping[str, Any], mode: int) -> Payl
         seconds=source.get("expirationSeconds") or _TOKEN_SECONDS,
         pod=context.pod,
     )
-    user = _single_user(context)
+    user = single_user(context.pod)
     private = user is not None or context.fs_group is not None
-    return {source["path"]: PayloadFile(token.encode(), 0o600 if private else mode, user)}
+    return {source["path"]: PayloadFile(token.encode(), _PRIVATE if private else mode, user)}
 
 
-def _single_user(context: Context) -> int | None:
-    """The one user that all containers run as, who then owns the token; None with an fsGroup or where they differ."""
-    if context.fs_group is not None:
-        return None
-    default = (podspec.spec_of(context.pod).get("securityContext") or {}).get("runAsUser")
+def single_user(pod: Object) -> int | None:
+    """The one user that all containers run as, who then owns the token; None where one names none, or they differ."""
+    default = (podspec.spec_of(pod).get("securityContext") or {}).get("runAsUser")
     users = {
         default if (own := (c.get("securityContext") or {}).get("runAsUser")) is None else own
-        for c in podspec.all_containers(context.pod)
+        for c in podspec.all_containers(pod)
     }
     return users.pop() if len(users) == 1 else None
 

@@ -20,9 +20,16 @@ _MIGRATED = {
 _TOOLS = {"iscsi": "iscsiadm", "fc": "multipath"}
 
 
-def refusal(kind: str, source: Mapping[str, Any], volume: str) -> VolumeError:
-    """The failure of a volume (or of a persistent volume's source) of a kind that is not in ``SOURCES``."""
+def refusal(kind: str, source: Mapping[str, Any], volume: str, *, persistent: bool = False) -> VolumeError:
+    """The failure of a volume, or of a persistent volume's source, of a kind that is not in a table of sources."""
     driver = source.get("driver", "") if kind == "csi" else _MIGRATED.get(kind)
+    if driver is not None and persistent:
+        return VolumeError(
+            "kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: "
+            f"driver name {driver} not found in the list of registered CSI drivers",
+            step="MountVolume.MountDevice",
+            volume=volume,
+        )
     if driver is not None:
         return VolumeError(
             "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: "

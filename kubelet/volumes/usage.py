@@ -7,15 +7,28 @@ from pathlib import Path
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of disk under the folder, each file once; what vanishes meanwhile does not count."""
+    """Bytes of disk under the folder, each file once; what vanishes meanwhile does not count, nor what lies too deep for a
+    path to name it."""
     total, seen = 0, set()
-    for root, _, files in os.walk(folder):
-        for name in files:
+    pending = [str(folder)]
+    while pending:
+        for entry in _entries(pending.pop()):
             try:
-                found = (Path(root) / name).lstat()
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                    continue
+                found = entry.stat(follow_symlinks=False)
             except OSError:  # removed while we look
                 continue
             if (found.st_dev, found.st_ino) not in seen:
                 seen.add((found.st_dev, found.st_ino))
                 total += found.st_blocks * 512
     return total
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # removed, or unmounted, while we look
+        return []

@@ -139,6 +139,13 @@ def test_resize_in_place(cluster: Cluster, namespace: str) -> None:
     assert first(found)["restartCount"] == 0
 
 
+def mounting(volume: dict[str, Any]) -> dict[str, Any]:
+    """A pod's spec whose container mounts the volume: one that nobody mounts is not waited for."""
+    mount = {"name": volume["name"], "mountPath": "/v"}
+    container = {"name": "c", "image": IMAGE, "command": ["sleep", "1000"], "volumeMounts": [mount]}
+    return {"containers": [container], "volumes": [volume]}
+
+
 def test_what_a_node_cannot_give_is_refused(cluster: Cluster, namespace: str) -> None:
     claim = {"name": "v", "persistentVolumeClaim": {"claimName": "gone"}}
     csi = {"name": "v", "csi": {"driver": "disk.example.com"}}
@@ -155,8 +162,8 @@ def test_what_a_node_cannot_give_is_refused(cluster: Cluster, namespace: str) ->
             'forbidden sysctl: "net.core.somaxconn" not allowlisted',
         ),
         "users": ({"hostUsers": False}, "FailedCreatePodSandBox", "runtime does not support user namespaces"),
-        "csi": ({"volumes": [csi]}, "FailedMount", "not found in the list of registered CSI drivers"),
-        "claim": ({"volumes": [claim], "nodeName": node}, "FailedMount", "failed to fetch PVC from API server"),
+        "csi": (mounting(csi), "FailedMount", "not found in the list of registered CSI drivers"),
+        "claim": (mounting(claim) | {"nodeName": node}, "FailedMount", "failed to fetch PVC from API server"),
     }
     manifests = "\n".join(pod(name, **spec) for name, (spec, _, _) in pods.items())
     cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=manifests)

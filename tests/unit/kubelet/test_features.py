@@ -17,8 +17,6 @@ from kubelet.runtime.docker_config import security_config
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import ImageRecord
 from kubelet.runtime.specs import Device
-from tests.unit.kubelet.test_volumes import manager
-from tests.unit.kubelet.test_volumes import pod as volume_pod
 
 
 def pod(context: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -128,21 +126,6 @@ def test_block_volumes_are_devices() -> None:
     )
     with pytest.raises(ConfigError, match='cannot find volume "b" to pass into container "c"'):
         container_devices(container, {"b": VolumePath("/data")})
-
-
-async def test_a_block_volume_is_no_file_system(tmp_path: Path) -> None:
-    claim = {"metadata": {"name": "c", "uid": "cu"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}}
-    spec = {"local": {"path": str(tmp_path)}, "claimRef": {"uid": "cu"}, "volumeMode": "Block"}
-    volumes = manager(tmp_path / "root", PersistentVolumeClaim_c=claim, PersistentVolume_pv={"spec": spec})
-    given = volume_pod({"name": "v", "persistentVolumeClaim": {"claimName": "c"}})
-    with pytest.raises(Exception, match="cannot be used as a block device"):
-        await volumes.set_up(given)
-    given["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
-    with pytest.raises(Exception, match="volume v has volumeMode Block, but is specified in volumeMounts"):
-        await volumes.set_up(given)
-    spec |= {"volumeMode": "Filesystem", "mountOptions": ["noatime"]}
-    with pytest.raises(Exception, match="Mount options are not supported for this volume type"):
-        await volumes.set_up(given)
 
 
 def test_labels_and_the_default_profile(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from kubelet.containers.build import VolumePath, container_mounts
-from kubelet.containers.failure import ConfigError
 from kubelet.pods.runtimeclass import runtime_handler
 from kubelet.runtime.protocol import RuntimeFailure
-from kubelet.volumes.base import VolumeError
+from kubelet.volumes.base import ObjectUnavailable
 
 UNREACHABLE = "unreachable"
 
@@ -23,7 +21,7 @@ class Classes:
 
     async def get(self, resource: Any, namespace: str, name: str, pod_uid: str) -> Any:
         if name == UNREACHABLE:
-            raise VolumeError("the server is away")
+            raise ObjectUnavailable("the server is away")
         return {"handler": self.handlers[name]} if name in self.handlers else None
 
 
@@ -58,20 +56,3 @@ async def test_other_handlers_are_refused(name: str, why: str) -> None:
     with pytest.raises(RuntimeFailure) as failure:
         await runtime_handler(pod(name), Classes(sandboxed="gvisor"), ENGINE)
     assert str(failure.value).endswith(why)
-
-
-@pytest.mark.parametrize("mode", [None, "Disabled", "IfPossible"])
-def test_recursive_read_only_is_plain_read_only_where_that_will_do(mode: str | None) -> None:
-    container = {"name": "c", "volumeMounts": [_mount(mode)]}
-    (mount, _), *_ = container_mounts(container, {"v": VolumePath("/v")}, {})
-    assert mount.read_only
-
-
-def test_recursive_read_only_is_refused_where_it_is_demanded() -> None:
-    container = {"name": "c", "volumeMounts": [_mount("Enabled")]}
-    with pytest.raises(ConfigError, match=r'^failed to resolve recursive read-only mode: volume "v" requested'):
-        container_mounts(container, {"v": VolumePath("/v")}, {})
-
-
-def _mount(mode: str | None) -> dict[str, Any]:
-    return {"name": "v", "mountPath": "/m", "readOnly": True, "recursiveReadOnly": mode}

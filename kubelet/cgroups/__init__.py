@@ -1,1 +1,0 @@
-"""Control groups above containers: a node's, its quality of service classes', its pods'."""
