@@ -47,6 +47,7 @@ class Options(BaseModel):
     service_cluster_ip_range: str = "10.96.0.0/16"
     service_node_port_range: str = "30000-32767"
     feature_gates: tuple[str, ...] = ()
+    runtime_config: tuple[str, ...] = ()
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
     kubelet_certificate_authority: Path | None = None
@@ -104,12 +105,15 @@ _SECONDS = ("request_timeout", "etcd_compaction_interval", "event_ttl")
 _NO_EFFECT = (
     "--profiling", "--enable-aggregator-routing", "--storage-backend",
     "--watch-cache", "--default-watch-cache-size",
-    "--runtime-config", "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
+    "--etcd-prefix", "--storage-media-type", "--shutdown-delay-duration",
     "--endpoint-reconciler-type", "--apiserver-count", "--goaway-chance", "--tls-cipher-suites", "--tls-min-version",
     "--audit-log-mode", "--audit-log-version",
 )  # fmt: skip
 _HELP = {
-    "feature_gates": "NAME=true,...; PodLogsQuerySplitStreams lets logs be asked for by stream, others have no effect",
+    "feature_gates": "NAME=true,...; PodLogsQuerySplitStreams lets logs be asked for by stream, "
+    "StorageVersionMigrator gives its controller a role, others have no effect",
+    "runtime_config": "GROUP/VERSION=true,...: beta versions to serve that are off by default "
+    "(storagemigration.k8s.io/v1beta1); what is on by default stays on",
     "enable_metrics_api": "serve metrics.k8s.io/v1beta1 from the kubelets' figures, as metrics-server does",
     "bind_address": "address to listen on; may be repeated",
     "legacy_apis": "also serve the beta versions of old manifests (extensions/v1beta1, apps/v1beta1 and their kin)",

@@ -50,6 +50,7 @@ from apiserver.kinds.authentication.reviews import TOKEN_REVIEWER
 from apiserver.kinds.legacy import with_legacy
 from apiserver.kinds.metrics.metrics import SCRAPER
 from apiserver.kinds.metrics.scraper import Scraper
+from apiserver.kinds.optional import enabled
 from apiserver.metrics.server import Metrics, Sources
 from apiserver.metrics.storage import MeasuredStorage
 from apiserver.metrics.tally import Security
@@ -94,6 +95,7 @@ class Server:
         self.registries.hooks[SERVICES.qualified] = self._allocation()
         for kind in (
             *(with_legacy(KINDS) if options.legacy_apis else KINDS),
+            *enabled(options.runtime_config),
             *(metrics_api.KINDS if options.enable_metrics_api else ()),
         ):
             self.registries.register(with_connections(replace(kind, ttl=options.event_ttl) if kind.ttl else kind))
@@ -216,6 +218,7 @@ class Server:
             request_header_config(options),
             rbac="RBAC" in options.authorization_mode,
             metrics=options.enable_metrics_api,
+            migrator="StorageVersionMigrator" in options.features,
             group_versions=tuple(dict.fromkeys((s.resource.group, s.resource.version) for s in self.catalog.all())),
         )
         await Bootstrap(self.registries, settings).run()

@@ -13,6 +13,9 @@ class Options(CommonOptions, LeaderOptions):
     controllers: Strings = Field(
         ["*"], description="controllers to run: '*' all that are on by default, 'foo' also foo, '-foo' without foo"
     )
+    feature_gates: Strings = Field(
+        [], description="NAME=true,...; StorageVersionMigrator runs its controller, others have no effect"
+    )
     leader_elect_resource_name: str = Field("kube-controller-manager", description="name of the Lease")
     root_ca_file: str = Field("", description="CA certificate published to every namespace (kube-root-ca.crt)")
     service_account_private_key_file: str = Field("", description="key that signs service account token secrets")
@@ -77,6 +80,12 @@ class Options(CommonOptions, LeaderOptions):
     )
     mirroring_max_endpoints_per_subset: int = Field(1000, ge=1, le=1000, description="endpoints mirrored of one subset")
 
+    @property
+    def features(self) -> frozenset[str]:
+        """Names of the feature gates that are turned on."""
+        pairs = (gate.partition("=") for gate in self.feature_gates)
+        return frozenset(name for name, _, value in pairs if value.lower() == "true")
+
 
 _OTHER = "has no counterpart here"
 IGNORED = {
@@ -89,7 +98,6 @@ IGNORED = {
     "cloud-provider": "there is no cloud provider",
     "configure-cloud-routes": "there is no cloud provider",
     "contention-profiling": _OTHER,
-    "feature-gates": "features are on as in a default cluster",
     "flex-volume-plugin-dir": "FlexVolume is not supported",
     "kube-api-content-type": "JSON is spoken always",
     "leader-elect-resource-lock": "leases are used always",

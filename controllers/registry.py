@@ -15,6 +15,7 @@ from controllers import (
     rootca,
     serviceaccount,
     servicecidr,
+    storagemigration,
     ttlafterfinished,
     unserved,
 )
@@ -78,6 +79,7 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
     bootstraptokens.SIGNER,
     RESOURCE_CLAIMS,
     DEVICE_TAINTS,
+    storagemigration.CONTROLLER,
     ADMISSION_POLICY_STATUS,
     GARBAGE_COLLECTOR,
     *unserved.CONTROLLERS,

@@ -32,7 +32,6 @@ CONTROLLERS: tuple[ControllerSpec, ...] = (
         "internal.apiserver.k8s.io/v1alpha1 is not served",
         "storage-version-gc",
     ),
-    _unserved("storage-version-migrator-controller", "storagemigration.k8s.io/v1beta1 is not served"),
     _unserved("podcertificaterequest-cleaner-controller", "certificates.k8s.io/v1beta1 is not served"),
     _unserved(
         "kube-apiserver-serving-clustertrustbundle-publisher-controller", "certificates.k8s.io/v1beta1 is not served"

@@ -14,7 +14,12 @@ from datetime import datetime
 
 from apiserver.bootstrap import cluster, flow
 from apiserver.bootstrap.policy.cluster import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, METRICS_ROLES
-from apiserver.bootstrap.policy.controllers import CONTROLLER_ROLE_BINDINGS, CONTROLLER_ROLES
+from apiserver.bootstrap.policy.controllers import (
+    CONTROLLER_ROLE_BINDINGS,
+    CONTROLLER_ROLES,
+    MIGRATOR_ROLE_BINDINGS,
+    MIGRATOR_ROLES,
+)
 from apiserver.bootstrap.policy.namespaces import NAMESPACE_ROLE_BINDINGS, NAMESPACE_ROLES
 from apiserver.bootstrap.rbac import reconciled_binding, reconciled_role, replaces_role
 from apiserver.registry.facade import Registries, Registry, WriteOptions
@@ -31,13 +36,15 @@ _CIDRS = WriteOptions(manager="kubernetes-service-cidr-controller")
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
     """``service_ranges``: CIDRs; ``client_ca``: PEM of ``--client-ca-file``; ``request_header``: see ``cluster``;
-    ``metrics``: whether the server serves metrics.k8s.io itself; ``group_versions``: all that it serves."""
+    ``metrics``: whether the server serves metrics.k8s.io itself; ``migrator``: whether storage versions are migrated;
+    ``group_versions``: all that the server serves."""
 
     service_ranges: tuple[str, ...]
     client_ca: str = ""
     request_header: dict[str, str] = field(default_factory=dict)
     rbac: bool = True
     metrics: bool = False
+    migrator: bool = False
     group_versions: tuple[tuple[str, str], ...] = ()
 
 
@@ -93,9 +100,10 @@ class Bootstrap:
                 raise
 
     async def _rbac(self) -> None:
-        more = METRICS_ROLES if self._settings.metrics else ()
-        await self._gather([self._role(role) for role in (*CLUSTER_ROLES, *CONTROLLER_ROLES, *more)])
-        await self._gather([self._binding(b) for b in (*CLUSTER_ROLE_BINDINGS, *CONTROLLER_ROLE_BINDINGS)])
+        metrics = METRICS_ROLES if self._settings.metrics else ()
+        roles, bindings = (MIGRATOR_ROLES, MIGRATOR_ROLE_BINDINGS) if self._settings.migrator else ((), ())
+        await self._gather([self._role(role) for role in (*CLUSTER_ROLES, *CONTROLLER_ROLES, *metrics, *roles)])
+        await self._gather([self._binding(b) for b in (*CLUSTER_ROLE_BINDINGS, *CONTROLLER_ROLE_BINDINGS, *bindings)])
         await self._gather([self._role(role) for role in NAMESPACE_ROLES])
         await self._gather([self._binding(b) for b in NAMESPACE_ROLE_BINDINGS])
 

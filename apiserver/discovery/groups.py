@@ -24,6 +24,7 @@ GROUP_ORDER = (
     "node.k8s.io",
     "discovery.k8s.io",
     "resource.k8s.io",
+    "storagemigration.k8s.io",
     "flowcontrol.apiserver.k8s.io",
 )
 """Built-in groups by falling priority; others (custom resources) follow in alphabetical order."""

@@ -244,11 +244,24 @@ _CLUSTER: dict[str, tuple[str, ...]] = {
     ),
 }
 
+_MIGRATOR: dict[str, tuple[str, ...]] = {
+    "storage-version-migrator-controller": (
+        "list,patch *: *",
+        "update storagemigration.k8s.io: storageversionmigrations/status",
+    ),
+}
+
 _ROLES = {**_WORKLOADS, **_STORAGE, **_NETWORK, **_CLUSTER}
 
-CONTROLLER_ROLES: tuple[Object, ...] = tuple(
-    cluster_role(_PREFIX + name, rules) for name, rules in sorted(_ROLES.items())
-)
-CONTROLLER_ROLE_BINDINGS: tuple[Object, ...] = tuple(
-    binding("ClusterRole", _PREFIX + name, (f"sa:kube-system/{name}",)) for name in sorted(_ROLES)
-)
+
+def _roles(declared: dict[str, tuple[str, ...]]) -> tuple[Object, ...]:
+    return tuple(cluster_role(_PREFIX + name, rules) for name, rules in sorted(declared.items()))
+
+
+def _bindings(declared: dict[str, tuple[str, ...]]) -> tuple[Object, ...]:
+    return tuple(binding("ClusterRole", _PREFIX + name, (f"sa:kube-system/{name}",)) for name in sorted(declared))
+
+
+CONTROLLER_ROLES, CONTROLLER_ROLE_BINDINGS = _roles(_ROLES), _bindings(_ROLES)
+MIGRATOR_ROLES, MIGRATOR_ROLE_BINDINGS = _roles(_MIGRATOR), _bindings(_MIGRATOR)
+"""Those of the feature StorageVersionMigrator."""

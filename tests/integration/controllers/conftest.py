@@ -43,8 +43,10 @@ def write_kubeconfig(server: ApiServer, path: Path) -> Path:
 class Manager:
     """``python -m controllers``, which a test may kill and start again."""
 
-    def __init__(self, kubeconfig: Path, directory: Path, lease: Sequence[str] = FAST_LEASE) -> None:
-        self._arguments = [sys.executable, "-m", "controllers", f"--kubeconfig={kubeconfig}", *lease]
+    def __init__(
+        self, kubeconfig: Path, directory: Path, lease: Sequence[str] = FAST_LEASE, flags: Sequence[str] = ()
+    ) -> None:
+        self._arguments = [sys.executable, "-m", "controllers", f"--kubeconfig={kubeconfig}", *lease, *flags]
         self._arguments.append(f"--root-ca-file={kubeconfig}")
         self._arguments.append("--horizontal-pod-autoscaler-sync-period=1s")
         self._arguments += ["--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16"]
