@@ -5,12 +5,15 @@ Source: k8s.io/dynamic-resource-allocation/structured and the documentation "Dyn
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubeling.api.meta import Object
+from kubeling.api.quantity import parse
 from scheduler.framework.status import PluginError
+from scheduler.plugins.dynamicresources.capacity import Amounts, Shared, consumption, resolved
 from scheduler.plugins.dynamicresources.devices import Device, DeviceId, node_selector
 from scheduler.plugins.dynamicresources.selectors import SelectorError
 
@@ -46,6 +49,11 @@ class Wanted:
                 yield f"{place}: selector #{i}", selector["cel"]["expression"]
 
     @property
+    def capacity(self) -> Mapping[str, Any]:
+        """What a device has to have, or to give, of each capacity."""
+        return (self.spec.get("capacity") or {}).get("requests") or {}
+
+    @property
     def admin(self) -> bool:
         """Watches over devices that others use; takes nothing."""
         return bool(self.spec.get("adminAccess"))
@@ -53,8 +61,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
+    """``amounts``: what it takes of a device that others may use, too; None for a device of one's own."""
+
     wanted: Wanted
     device: Device
+    amounts: Amounts | None = None
 
 
 def requests_of(claim: Object, classes: Mapping[str, Object]) -> list[list[Wanted]]:
@@ -87,12 +98,20 @@ def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]
 
 
 class Allocator:
-    """Devices for the claims of one pod on one node. ``allocate`` raises PluginError where a selector cannot be evaluated."""
+    """Devices for the claims of one pod on one node. ``allocate`` raises PluginError where a selector cannot be evaluated.
 
-    def __init__(self, devices: Sequence[Device], used: Iterable[DeviceId], matches: Matches) -> None:
+    ``used``: the devices that somebody has for himself; ``shared``: what else is left; ``node``: its name.
+    """
+
+    def __init__(
+        self, devices: Sequence[Device], used: Iterable[DeviceId], matches: Matches, shared: Shared | None = None,
+        node: str = "",
+    ) -> None:  # fmt: skip
         self._devices = devices
         self._used = set(used)
         self._matches = matches
+        self._shared = shared or Shared()
+        self._node = node
 
     def allocate(self, claims: Sequence[tuple[Object, list[list[Wanted]]]]) -> list[Object] | None:
         """An AllocationResult for each claim with its requests; None when the node cannot serve them all."""
@@ -100,13 +119,19 @@ class Allocator:
             return []
         claim, requests = claims[0]
         for chosen in self._served(claim, requests, []):
-            taken = {c.device.id for c in chosen if not c.wanted.admin}
-            self._used |= taken
+            taken = [c for c in chosen if not c.wanted.admin]
+            self._take(taken, 1)
             rest = self.allocate(claims[1:])
             if rest is not None:
-                return [allocation_of(claim, chosen), *rest]
-            self._used -= taken
+                return [allocation_of(claim, chosen, self._node), *rest]
+            self._take(taken, -1)
         return None
+
+    def _take(self, chosen: Sequence[Chosen], sign: int) -> None:
+        own = {c.device.id for c in chosen if c.amounts is None}
+        self._used = self._used | own if sign > 0 else self._used - own
+        for one in chosen:
+            self._shared.take(one.device, one.amounts or {}, sign)
 
     def _served(self, claim: Object, requests: list[list[Wanted]], chosen: list[Chosen]) -> Iterator[list[Chosen]]:
         """Every way to serve the requests, the better alternatives first."""
@@ -120,8 +145,10 @@ class Allocator:
     def _ways(self, claim: Object, wanted: Wanted, chosen: list[Chosen]) -> Iterator[list[Chosen]]:
         fitting = [d for d in self._devices if self._fits(claim, wanted, d)]
         if wanted.count is None:
-            everything = [Chosen(wanted, d) for d in fitting]
-            free = all(self._is_free(wanted, d, chosen) for d in fitting)
+            everything: list[Chosen] = []
+            for device in fitting:
+                everything.append(self._chosen(wanted, device))
+            free = all(self._is_free(c, [*chosen, *everything[:i]]) for i, c in enumerate(everything))
             if everything and free and constraints_hold(claim, [*chosen, *everything]):
                 yield everything
             return
@@ -135,15 +162,19 @@ class Allocator:
             yield picked
             return
         for i, device in enumerate(fitting):
-            more = [*picked, Chosen(wanted, device)]
-            if self._is_free(wanted, device, [*chosen, *picked]) and constraints_hold(claim, [*chosen, *more]):
-                yield from self._some(claim, wanted, fitting[i + 1 :], count, chosen, more)
+            one = self._chosen(wanted, device)
+            more = [*picked, one]
+            if self._is_free(one, [*chosen, *picked]) and constraints_hold(claim, [*chosen, *more]):
+                rest = fitting[i if one.amounts is not None else i + 1 :]  # a shared device may serve again
+                yield from self._some(claim, wanted, rest, count, chosen, more)
 
     def _fits(self, claim: Object, wanted: Wanted, device: Device) -> bool:
         tolerations = wanted.spec.get("tolerations") or ()
         for taint in device.spec.get("taints") or ():
             if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
                 return False
+        if not _has_capacity(wanted, device):
+            return False
         for place, expression in wanted.selectors(claim):
             try:
                 if not self._matches(expression, device):
@@ -152,10 +183,30 @@ class Allocator:
                 raise PluginError(f"{place}: {err}") from None
         return True
 
-    def _is_free(self, wanted: Wanted, device: Device, chosen: Iterable[Chosen]) -> bool:
-        if wanted.admin:
+    def _chosen(self, wanted: Wanted, device: Device) -> Chosen:
+        amounts = consumption(device, wanted.capacity) if device.is_shared and not wanted.admin else None
+        return Chosen(wanted, device, amounts)
+
+    def _is_free(self, one: Chosen, chosen: Iterable[Chosen]) -> bool:
+        if one.wanted.admin:
             return True
-        return device.id not in self._used and all(c.device.id != device.id or c.wanted.admin for c in chosen)
+        others = [c for c in chosen if not c.wanted.admin]
+        same = [c for c in others if c.device.id == one.device.id]
+        if one.amounts is not None:
+            given = [c.amounts for c in same if c.amounts is not None]
+            free = self._shared.has_capacity(one.device, one.amounts, given)
+        else:
+            free = one.device.id not in self._used and not same
+        return free and self._shared.has_counters(one.device, (c.device for c in others))
+
+
+def _has_capacity(wanted: Wanted, device: Device) -> bool:
+    """Whether the device has, or may give, as much of each capacity as is asked for."""
+    if device.is_shared and not wanted.admin:
+        return consumption(device, wanted.capacity) is not None
+    asked = resolved(device, wanted.capacity)
+    capacity = device.spec.get("capacity") or {}
+    return asked is not None and all(parse(capacity[n]["value"]).value >= a.value for n, a in asked.items())
 
 
 def constraints_hold(claim: Object, chosen: Iterable[Chosen]) -> bool:
@@ -168,6 +219,11 @@ def constraints_hold(claim: Object, chosen: Iterable[Chosen]) -> bool:
             values = [d.attribute(attribute) for d in devices]
             if any(v is None or v != values[0] for v in values):
                 return False
+        distinct = constraint.get("distinctAttribute")
+        if distinct:
+            values = [c.device.attribute(distinct) for c in picked if _concerns(constraint, c.wanted.name)]
+            if any(v is None or v in values[:i] for i, v in enumerate(values)):
+                return False
     return True
 
 
@@ -177,8 +233,8 @@ def _concerns(entry: Mapping[str, Any], request: str) -> bool:
     return not names or request in names or request.partition("/")[0] in names
 
 
-def allocation_of(claim: Object, chosen: Sequence[Chosen]) -> Object:
-    """The AllocationResult."""
+def allocation_of(claim: Object, chosen: Sequence[Chosen], node: str = "") -> Object:
+    """The AllocationResult, made for the node of that name."""
     results = []
     for one in chosen:
         driver, pool, name = one.device.id
@@ -187,12 +243,18 @@ def allocation_of(claim: Object, chosen: Sequence[Chosen]) -> Object:
             result["adminAccess"] = True
         if one.wanted.spec.get("tolerations"):
             result["tolerations"] = one.wanted.spec["tolerations"]
+        if one.amounts is not None:
+            result["consumedCapacity"] = {name: str(amount) for name, amount in one.amounts.items()}
+            result["shareID"] = str(uuid.uuid4())
+        for conditions in ("bindingConditions", "bindingFailureConditions"):
+            if one.device.spec.get(conditions):
+                result[conditions] = list(one.device.spec[conditions])
         results.append(result)
     devices: Object = {"results": results}
     config = _config(claim, chosen)
     if config:
         devices["config"] = config
-    selector = node_selector(c.device for c in chosen)
+    selector = node_selector((c.device for c in chosen), node)
     return {"devices": devices, **({"nodeSelector": selector} if selector else {})}
 
 

@@ -22,6 +22,11 @@ class Device:
     spec: Mapping[str, Any]
     where: Mapping[str, Any]
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several requests may use the device at once, each a part of its capacity."""
+        return bool(self.spec.get("allowMultipleAllocations"))
+
     def attribute(self, name: str) -> Any:
         """The value of a qualified attribute; a name without a domain is the driver's own. None when it has none."""
         attributes = self.spec.get("attributes") or {}
@@ -32,17 +37,14 @@ class Device:
 
 
 def devices_on(node: NodeInfo, slices: Iterable[Object]) -> list[Device]:
-    """The devices of complete pools in their latest generation that the node can use, in the order of the slices.
-
-    Devices that draw on shared counters are left out: partitions are not accounted for.
-    """
+    """The devices of complete pools in their latest generation that the node can use, in the order of the slices."""
     found = []
     for slice_ in latest(slices):
         spec = slice_["spec"]
         per_device = spec.get("perDeviceNodeSelection")
         for entry in spec.get("devices") or ():
             where = entry if per_device else spec
-            if not entry.get("consumesCounters") and _is_there(where, node):
+            if _is_there(where, node):
                 found.append(Device((spec["driver"], spec["pool"]["name"], entry["name"]), entry, where))
     return found
 
@@ -79,16 +81,24 @@ def selects(selector: Mapping[str, Any] | None, node: NodeInfo) -> bool:
     return terms is not None and any(t.matches(node.name, node.labels) for t in terms)
 
 
-def node_selector(devices: Iterable[Device]) -> Object | None:
-    """Where an allocation of these devices can be used; None: everywhere."""
+def node_selector(devices: Iterable[Device], chosen: str = "") -> Object | None:
+    """Where an allocation of these devices can be used; None: everywhere. ``chosen``: the node it was made for."""
+    devices = list(devices)
+    if chosen and any(device.spec.get("bindsToNode") for device in devices):
+        return _only(chosen)
     requirements: dict[str, list[Object]] = {"matchFields": [], "matchExpressions": []}
     for device in devices:
         name = device.where.get("nodeName")
         if name:
-            field = {"key": "metadata.name", "operator": "In", "values": [name]}
-            return {"nodeSelectorTerms": [{"matchFields": [field]}]}
+            return _only(name)
         for term in (device.where.get("nodeSelector") or {}).get("nodeSelectorTerms") or ():
             for section, known in requirements.items():
                 known += [r for r in term.get(section) or () if r not in known]
     term = {section: known for section, known in requirements.items() if known}
     return {"nodeSelectorTerms": [term]} if term else None
+
+
+def _only(name: str) -> Object:
+    """A NodeSelector for one node."""
+    field = {"key": "metadata.name", "operator": "In", "values": [name]}
+    return {"nodeSelectorTerms": [{"matchFields": [field]}]}

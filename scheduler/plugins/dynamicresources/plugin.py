@@ -17,7 +17,8 @@ from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
-from scheduler.plugins.dynamicresources.devices import DeviceId, devices_on, selects
+from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
+from scheduler.plugins.dynamicresources.devices import devices_on, latest, selects
 from scheduler.plugins.dynamicresources.selectors import matches
 
 MOST_CONSUMERS = 256
@@ -162,21 +163,22 @@ class DynamicResources(Plugin):
     ) -> list[Object] | None:
         if not wanted:
             return []
-        devices = devices_on(node, snapshot.listers.list("ResourceSlice"))
-        return Allocator(devices, self._used(snapshot), self.matches).allocate(wanted)
+        slices = latest(snapshot.listers.list("ResourceSlice"))
+        allocations = self._allocations(snapshot)
+        used = {
+            (r["driver"], r["pool"], r["device"])
+            for r in results_of(allocations)
+            if not r.get("shareID")  # others may use it, too
+        }
+        allocator = Allocator(devices_on(node, slices), used, self.matches, shared_of(slices, allocations), node.name)
+        return allocator.allocate(wanted)
 
-    def _used(self, snapshot: Snapshot) -> set[DeviceId]:
-        """The devices that claims have, as the informer knows or as was decided just now."""
+    def _allocations(self, snapshot: Snapshot) -> list[Object]:
+        """What claims have, as the informer knows or as was decided just now."""
         allocations = []
         for claim in snapshot.listers.list("ResourceClaim"):
             allocation = (claim.get("status") or {}).get("allocation")
             if allocation is not None:
                 self._pending.pop(uid_of(claim), None)
                 allocations.append(allocation)
-        allocations += [p.allocation for p in self._pending.values()]
-        return {
-            (r["driver"], r["pool"], r["device"])
-            for allocation in allocations
-            for r in (allocation.get("devices") or {}).get("results") or ()
-            if not r.get("adminAccess")
-        }
+        return allocations + [p.allocation for p in self._pending.values()]

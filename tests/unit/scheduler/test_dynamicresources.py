@@ -11,6 +11,7 @@ from scheduler.framework.status import Rejection
 from scheduler.model.pod import PodInfo
 from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.dynamicresources.allocator import Allocator, Unallocatable, requests_of
+from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
 from scheduler.plugins.dynamicresources.devices import Device, devices_on, latest
 from tests.unit.scheduler.worlds import Listed, cluster, decide, node, pod
 
@@ -201,3 +202,126 @@ async def test_what_was_decided_is_kept_until_it_is_seen_and_written_before_bind
     plugin.unreserve(using("c"), "b")
     check = plugin.filter(other, there)
     assert callable(check) and check(place) is None
+
+
+def drawing(name: str, **counters: str) -> Object:
+    drawn = {key: {"value": value} for key, value in counters.items()}
+    return {"name": name, "consumesCounters": [{"counterSet": "set", "counters": drawn}]}
+
+
+COUNTERS: Object = {
+    "metadata": {"name": "counters"},
+    "spec": {
+        "driver": "drv",
+        "pool": {"name": "n", "generation": 1, "resourceSliceCount": 2},
+        "nodeName": "n",
+        "sharedCounters": [{"name": "set", "counters": {"memory": {"value": "40Gi"}}}],
+    },
+}
+WHOLE = drawing("whole", memory="40Gi")
+HALVES = [drawing("h1", memory="20Gi"), drawing("h2", memory="20Gi"), drawing("h3", memory="20Gi")]
+
+
+def parts(*devices: Object) -> list[Object]:
+    return [COUNTERS, slice_("n", *devices, count=2)]
+
+
+def shared(name: str = "net", **capacity: Any) -> Object:
+    return {"name": name, "allowMultipleAllocations": True, "capacity": capacity}
+
+
+def asking(name: str = "r", **capacity: str) -> Object:
+    return request(name, capacity={"requests": capacity})
+
+
+STEPPED = {"value": "10", "requestPolicy": {"default": "2", "validRange": {"min": "1", "step": "2", "max": "7"}}}
+CHOICES = {"value": "10", "requestPolicy": {"default": "2", "validValues": ["2", "5"]}}
+MORE = [{"distinctAttribute": "drv/numa"}]
+
+
+def allocated(one: Object, slices: list[Object], *allocations: Object) -> Object | None:
+    """What the claim gets on node ``n`` beside other allocations."""
+    newest = latest(slices)
+    place = cluster(node("n")).node("n")
+    assert place is not None
+    used = {(r["driver"], r["pool"], r["device"]) for r in results_of(allocations) if not r.get("shareID")}
+    shares = shared_of(newest, allocations)
+    allocator = Allocator(devices_on(place, newest), used, lambda *_: True, shares, "n")
+    found = allocator.allocate([(one, requests_of(one, CLASSES))])
+    return None if found is None else found[0]
+
+
+def holding(device: str, **more: Any) -> Object:
+    return {"devices": {"results": [{"driver": "drv", "pool": "n", "device": device, **more}]}}
+
+
+@pytest.mark.parametrize(
+    ("one", "slices", "others", "devices"),
+    [
+        pytest.param(claim("c", request()), parts(WHOLE), [], ["whole"], id="all of a counter"),
+        pytest.param(claim("c", request()), parts(WHOLE, *HALVES), [holding("h1")], ["h2"], id="a part is in use"),
+        pytest.param(claim("c", request()), parts(*HALVES), [holding("whole")], ["h1"], id="one that is no longer there"),
+        pytest.param(claim("c", request()), parts(*HALVES, WHOLE), [holding("whole")], None, id="the whole is in use"),
+        pytest.param(claim("c", request(count=2)), parts(WHOLE, *HALVES), [], ["h1", "h2"], id="parts beside each other"),
+        pytest.param(claim("c", request(count=3)), parts(*HALVES), [], None, id="too many parts"),
+        pytest.param(claim("c", request()), parts(WHOLE), [holding("whole", adminAccess=True)], ["whole"], id="a watcher"),
+        pytest.param(claim("c", request()), parts(drawing("x", cores="1")), [], None, id="an unknown counter"),
+        pytest.param(claim("c", asking(memory="8Gi")), [slice_("n", {"name": "a", "capacity": {"memory": {"value": "4Gi"}}})],
+                     [], None, id="too little capacity"),
+        pytest.param(claim("c", asking(**{"drv/memory": "4Gi"})),
+                     [slice_("n", {"name": "a", "capacity": {"memory": {"value": "4Gi"}}})], [], ["a"], id="enough capacity"),
+        pytest.param(claim("c", asking(disk="1")), [slice_("n", "a")], [], None, id="no such capacity"),
+        pytest.param(claim("c", request(count=2), constraints=MORE), [slice_("n", with_attribute("a", 0),
+                     with_attribute("b", 0), with_attribute("c", 1))], [], ["a", "c"], id="all different"),
+    ],
+)  # fmt: skip
+def test_partitions_and_capacity(
+    one: Object, slices: list[Object], others: list[Object], devices: list[str] | None
+) -> None:
+    found = allocated(one, slices, *others)
+    assert (None if found is None else [r["device"] for r in found["devices"]["results"]]) == devices
+
+
+@pytest.mark.parametrize(
+    ("capacity", "asked", "given", "consumed"),
+    [
+        ({"value": "10"}, {"bandwidth": "4"}, "6", "4"),
+        ({"value": "10"}, {"bandwidth": "4"}, "7", None),
+        ({"value": "10"}, {}, "0", "10"),
+        (STEPPED, {}, "0", "2"),
+        (STEPPED, {"bandwidth": "500m"}, "0", "1"),
+        (STEPPED, {"bandwidth": "4"}, "0", "5"),
+        (STEPPED, {"bandwidth": "8"}, "0", None),
+        (CHOICES, {"bandwidth": "3"}, "0", "5"),
+        (CHOICES, {"bandwidth": "6"}, "0", None),
+        ({"value": "10"}, {"other": "1"}, "0", None),
+    ],
+)
+def test_a_device_for_several(capacity: Object, asked: Any, given: str, consumed: str | None) -> None:
+    other = holding("net", shareID="s", consumedCapacity={"bandwidth": given})
+    found = allocated(claim("c", asking(**asked)), [slice_("n", shared(bandwidth=capacity))], other)
+    if consumed is None:
+        assert found is None
+        return
+    assert found is not None
+    (result,) = found["devices"]["results"]
+    assert result["consumedCapacity"] == {"bandwidth": consumed} and result["shareID"]
+
+
+def test_one_claim_may_have_two_shares_of_a_device() -> None:
+    two = claim("c", asking("x", bandwidth="5"), asking("y", bandwidth="5"))
+    found = allocated(two, [slice_("n", shared(bandwidth={"value": "10"}))])
+    assert found is not None
+    first, second = found["devices"]["results"]
+    assert (first["device"], second["device"]) == ("net", "net") and first["shareID"] != second["shareID"]
+    assert allocated(two, [slice_("n", shared(bandwidth={"value": "9"}))]) is None
+
+
+def test_a_device_that_binds_to_its_node_says_so_and_what_to_wait_for() -> None:
+    device = {"name": "a", "bindsToNode": True, "bindingConditions": ["Ready"], "bindingFailureConditions": ["Broken"]}
+    found = allocated(claim("c", request()), [slice_("n", device, pool="p", allNodes=True)])
+    assert found is not None
+    (result,) = found["devices"]["results"]
+    assert (result["bindingConditions"], result["bindingFailureConditions"]) == (["Ready"], ["Broken"])
+    (term,) = found["nodeSelector"]["nodeSelectorTerms"]
+    assert term["matchFields"][0]["values"] == ["n"]
