@@ -10,6 +10,7 @@ from typing import Any
 
 from kubelet.configuration import configuration_of
 from kubelet.containers.hooks import HookRunner
+from kubelet.containers.httpget import http_client
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.logind import follow_shutdown
@@ -19,6 +20,7 @@ from kubelet.node.settings import node_settings
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
 from kubelet.parts import (
+    make_cgroups,
     make_collector,
     make_evictions,
     make_images,
@@ -38,7 +40,6 @@ from kubelet.pods.reporter import StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
-from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
@@ -105,7 +106,7 @@ class Kubelet:
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
         self.volumes.node = self._node
         self.images = make_images(options, runtime, self.clock)
-        self.http = probe_client()
+        self.http = http_client()
         self.serving = Serving(options, self.settings, client, self.clock)
         self._build_pods(options)
         self._build_upkeep(options)
@@ -119,6 +120,7 @@ class Kubelet:
             options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
         )
         exits = Exits()
+        self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
         kit = Kit(
@@ -135,11 +137,12 @@ class Kubelet:
             publish=self.reporter.publish if self.reporter else _publish_nothing,
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
+            cgroups=self.cgroups,
             fits=self._fits,
         )
         self.kit = kit
         self.static: StaticPods | None = None
-        self.pods = PodManager(kit, self._admit, self._sources_ready)
+        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node)
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
@@ -223,6 +226,10 @@ class Kubelet:
             or admit_features(pod, self.features)
         )
 
+    async def _know_node(self) -> None:
+        if self.registrar is not None:
+            await self.registrar.know_node()
+
     def _sources_ready(self) -> bool:
         api = self.api_pods is None or self.api_pods.synced
         return api and (self.static is None or self.static.scanned)
@@ -241,6 +248,7 @@ class Kubelet:
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
             await self.images.load()
+            await self.cgroups.start(await self.runtime.version())
             await self.runtime.pods()
             server = await self._serve()
             async with asyncio.TaskGroup() as group:

@@ -98,6 +98,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("evictionPressureTransitionPeriod", "eviction_pressure_transition_period", _same, go_duration),
     Setting("evictionMaxPodGracePeriod", "eviction_max_pod_grace_period"),
     Setting("evictionMinimumReclaim", "eviction_minimum_reclaim", *_EQUAL),
+    Setting("cgroupsPerQOS", "cgroups_per_qos"),
+    Setting("cgroupRoot", "cgroup_root"),
+    Setting("cgroupDriver", "cgroup_driver"),
+    Setting("enforceNodeAllocatable", "enforce_node_allocatable"),
+    Setting("systemReservedCgroup", "system_reserved_cgroup"),
+    Setting("kubeReservedCgroup", "kube_reserved_cgroup"),
+    Setting("cpuCFSQuota", "cpu_cfs_quota"),
+    Setting("cpuCFSQuotaPeriod", "cpu_cfs_quota_period", _same, go_duration),
     Setting("systemReserved", "system_reserved"),
     Setting("kubeReserved", "kube_reserved"),
     Setting("imageGCHighThresholdPercent", "image_gc_high_threshold"),
@@ -119,14 +127,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )  # fmt: skip
 
-_NO_CGROUPS = "Docker places containers in cgroups"
+_NO_CGROUPS = "the processes of the node are left where they are"
+_NO_MEMORY_QOS = "as upstream without the feature gates MemoryQoS and QOSReserved"
 _NO_CLIENT_LIMIT = "the client does not limit itself"
 _NO_MANAGER = "there are no CPU, memory and topology managers"
 _NO_CADVISOR = "usage is asked of Docker when it is needed"
 WITHOUT_EFFECT: Mapping[str, str] = {
-    **dict.fromkeys(("cgroupRoot", "cgroupsPerQOS", "cgroupDriver", "qosReserved", "kubeletCgroups"), _NO_CGROUPS),
-    **dict.fromkeys(("systemCgroups", "systemReservedCgroup", "kubeReservedCgroup", "cpuCFSQuotaPeriod"), _NO_CGROUPS),
-    **dict.fromkeys(("enforceNodeAllocatable", "singleProcessOOMKill", "memoryThrottlingFactor"), _NO_CGROUPS),
+    **dict.fromkeys(("systemCgroups", "kubeletCgroups"), _NO_CGROUPS),
+    **dict.fromkeys(("qosReserved", "memoryThrottlingFactor"), _NO_MEMORY_QOS),
+    "singleProcessOOMKill": "as the engine does",
     **dict.fromkeys(("kubeAPIQPS", "kubeAPIBurst", "eventRecordQPS", "eventBurst"), _NO_CLIENT_LIMIT),
     **dict.fromkeys(("registryPullQPS", "registryBurst"), _NO_CLIENT_LIMIT),
     **dict.fromkeys(("cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod"), _NO_MANAGER),
@@ -162,7 +171,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "nodeStatusMaxImages": "fifty",
     "hairpinMode": "the pods' bridge does hairpin",
     "podsPerCore": "see maxPods",
-    "cpuCFSQuota": "always",
     "maxPodsPerCore": "see maxPods",
     "makeIPTablesUtilChains": "kubeproxy writes nftables",
     "iptablesMasqueradeBit": "kubeproxy writes nftables",

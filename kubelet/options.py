@@ -39,7 +39,18 @@ class Options(CommonOptions):
     register_schedulable: bool = Field(True, description="register the node as schedulable")
     provider_id: str = Field("", description="the node's providerID")
     max_pods: int = Field(110, ge=0, description="number of pods that fit on the node")
-    pod_max_pids: int = Field(-1, description="most processes of a container; -1 for no limit")
+    pod_max_pids: int = Field(-1, description="most processes of a pod; -1 for no limit")
+    cgroups_per_qos: bool = Field(True, description="keep control groups for pods and for quality of service classes")
+    cgroup_root: str = Field("", description="control group that kubepods is made in; default /kubeling/CLUSTER/NODE")
+    cgroup_driver: Literal["cgroupfs", "systemd"] = Field("cgroupfs", description="the engine's own driver wins")
+    enforce_node_allocatable: Strings = Field(
+        default_factory=lambda: ["pods"],
+        description="what is held by control groups: none, pods, system-reserved, kube-reserved",
+    )
+    system_reserved_cgroup: str = Field("", description="control group that is held to --system-reserved")
+    kube_reserved_cgroup: str = Field("", description="control group that is held to --kube-reserved")
+    cpu_cfs_quota: bool = Field(True, description="enforce processor limits")
+    cpu_cfs_quota_period: Seconds = Field(0.1, ge=0.001, le=1.0, description="period of those limits")
     system_reserved: StringMap = Field(default_factory=dict, description="resources kept from pods (cpu=200m,...)")
     kube_reserved: StringMap = Field(default_factory=dict, description="resources kept from pods for Kubernetes itself")
     serialize_image_pulls: bool = Field(True, description="pull one image at a time")
@@ -85,8 +96,7 @@ class Options(CommonOptions):
 IGNORED = {
     name: "not needed here"
     for name in (
-        "cgroup-driver", "container-runtime-endpoint", "image-service-endpoint", "fail-swap-on", "cgroup-root",
-        "cgroups-per-qos", "enforce-node-allocatable", "feature-gates", "cloud-provider",
+        "container-runtime-endpoint", "image-service-endpoint", "fail-swap-on", "feature-gates", "cloud-provider",
         "pod-infra-container-image", "runtime-cgroups", "volume-plugin-dir", "kubelet-cgroups", "healthz-interval",
     )
 } | {

@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from kubelet.cgroups.enforcement import NOT_WITHOUT_QOS, enforcements, reserved_groups
+from kubelet.cgroups.limits import CgroupSettings, Limits, node_limits, page_size
+from kubelet.cgroups.manager import NoCgroups, PodCgroups, default_root
+from kubelet.cgroups.names import parse_root
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
+from kubelet.containers.resources import cpu_shares
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
 from kubelet.images.records import PullRecords
@@ -15,7 +20,7 @@ from kubelet.node.eviction import EvictionManager
 from kubelet.node.machine import Machine
 from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
 from kubelet.node.signals import parse_thresholds
-from kubelet.node.status import NodeSettings, Pressure
+from kubelet.node.status import NodeSettings, Pressure, capacity
 from kubelet.options import Options
 from kubelet.pods.manager import PodManager
 from kubelet.pods.mounts import ClusterDns, PodMounts
@@ -69,7 +74,33 @@ def make_node_facts(options: Options, settings: NodeSettings, machine: Machine) 
         seccomp_profiles=Path(options.seccomp_profile_root or Path(options.root_dir) / "seccomp"),
         pids_limit=max(0, options.pod_max_pids),
         seccomp_default=options.seccomp_default,
+        cpu_quota=options.cpu_cfs_quota,
+        cpu_period=int(options.cpu_cfs_quota_period * 1_000_000),
         recursive_read_only=settings.recursive_read_only,
+    )
+
+
+def make_cgroups(
+    options: Options, settings: NodeSettings, machine: Machine, recorder: Recorder
+) -> PodCgroups | NoCgroups:
+    enforced = enforcements(options.enforce_node_allocatable)
+    if options.runtime != "docker" or not options.cgroups_per_qos:
+        if enforced and options.runtime == "docker":
+            raise StartError(NOT_WITHOUT_QOS)
+        return NoCgroups()
+    given = capacity(machine, settings)
+    sizes = tuple(sorted(page_size(name) for name in given if page_size(name)))
+    return PodCgroups(
+        parse_root(options.cgroup_root) if options.cgroup_root else default_root(options.cluster_name, settings.name),
+        CgroupSettings(
+            options.cpu_cfs_quota, int(options.cpu_cfs_quota_period * 1_000_000), max(0, options.pod_max_pids), sizes
+        ),
+        node_limits(given, settings.reserved if "pods" in enforced else {}, machine.max_pids),
+        Limits(cpu_shares=cpu_shares(machine.cpus * 1000)),
+        recorder,
+        node=node_reference(settings.name),
+        own_root=not options.cgroup_root,
+        reserved=reserved_groups(enforced, options),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from kubelet.containers.expand import expand
 from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import container_hostname
-from kubelet.containers.resources import container_resources
+from kubelet.containers.resources import PERIOD, ResourcePolicy, container_resources
 from kubelet.containers.security import container_security
 from kubelet.pods import spec as podspec
 from kubelet.runtime.records import ImageRecord, PodRecord
@@ -36,6 +36,13 @@ class NodeFacts:
     seccomp_profiles: Path
     pids_limit: int = 0
     seccomp_default: bool = False
+    cpu_quota: bool = True
+    cpu_period: int = PERIOD
+
+    @property
+    def resources(self) -> ResourcePolicy:
+        return ResourcePolicy(self.memory, self.pids_limit, self.cpu_quota, self.cpu_period)
+
     recursive_read_only: bool = False
 
 
@@ -54,7 +61,7 @@ class VolumePath:
     group: int | None = None
 
 
-def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "") -> SandboxSpec:
+def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "", cgroup_parent: str = "") -> SandboxSpec:
     """The runtime's spec of the pod's sandbox; ``handler`` names the runtime, empty for the engine's default."""
     spec = podspec.spec_of(pod)
     context = spec.get("securityContext") or {}
@@ -74,6 +81,7 @@ def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "") 
         ports=ports,
         sysctls={s["name"]: s.get("value", "") for s in context.get("sysctls") or ()},
         handler=handler,
+        cgroup_parent=cgroup_parent,
     )
 
 
@@ -171,7 +179,7 @@ def container_spec(
         working_dir=container.get("workingDir") or "",
         mounts=tuple(mounts),
         devices=tuple(devices),
-        resources=container_resources(pod, container, node_memory=node.memory, pids=node.pids_limit),
+        resources=container_resources(pod, container, node.resources),
         security=container_security(pod, container, image, node.seccomp_profiles, seccomp_default=node.seccomp_default),
         spec_hash=podspec.spec_hash(container),
         stdin=bool(container.get("stdin")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kubelet.pods import spec as podspec
@@ -11,19 +12,30 @@ from kubelet.runtime.specs import Resources
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 
-_MIN_SHARES, _MAX_SHARES = 2, 262144
-_PERIOD, _MIN_QUOTA = 100_000, 1000
+MIN_SHARES, _MAX_SHARES = 2, 262144
+PERIOD, _MIN_QUOTA = 100_000, 1000
 _GUARANTEED_SCORE, _BEST_EFFORT_SCORE = -997, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePolicy:
+    """What the node adds: its memory in bytes, which weighs OOM scores; the most processes, 0 for no limit; whether processor
+    limits are enforced, and over which period in microseconds."""
+
+    memory: int
+    pids: int = 0
+    quota: bool = True
+    period: int = PERIOD
 
 
 def cpu_shares(milli: int) -> int:
     """1024 shares a CPU."""
-    return max(_MIN_SHARES, min(_MAX_SHARES, milli * 1024 // 1000)) if milli else _MIN_SHARES
+    return max(MIN_SHARES, min(_MAX_SHARES, milli * 1024 // 1000)) if milli else MIN_SHARES
 
 
-def cpu_quota(milli: int) -> int:
-    """Microseconds of each 100 ms; 0 without a limit."""
-    return max(_MIN_QUOTA, milli * _PERIOD // 1000) if milli else 0
+def cpu_quota(milli: int, period: int = PERIOD) -> int:
+    """Microseconds of each period; 0 without a limit."""
+    return max(_MIN_QUOTA, milli * period // 1000) if milli else 0
 
 
 def _amount(resources: Mapping[str, Any], kind: str, name: str) -> quantity.Quantity:
@@ -36,19 +48,19 @@ def _with_pod_limits(own: Mapping[str, Any], pods: Mapping[str, Any]) -> Mapping
     return {**own, "limits": {**limits, **(own.get("limits") or {})}} if limits else own
 
 
-def container_resources(pod: Object, container: Mapping[str, Any], *, node_memory: int, pids: int = 0) -> Resources:
-    """What a container's cgroup gets; ``node_memory`` in bytes weighs the OOM score. A limit stands in for a missing request."""
+def container_resources(pod: Object, container: Mapping[str, Any], policy: ResourcePolicy) -> Resources:
+    """What a container's cgroup gets. A limit stands in for a missing request."""
     own = _with_pod_limits(container.get("resources") or {}, podspec.spec_of(pod).get("resources") or {})
     requests = own.get("requests") or {}
     request = own if "cpu" in requests else {"requests": own.get("limits") or {}}
-    cpu_limit = _amount(own, "limits", "cpu").milli()
+    cpu_limit = _amount(own, "limits", "cpu").milli() if policy.quota else 0
     return Resources(
         cpu_shares=cpu_shares(_amount(request, "requests", "cpu").milli()),
-        cpu_quota=cpu_quota(cpu_limit),
-        cpu_period=_PERIOD if cpu_limit else 0,
+        cpu_quota=cpu_quota(cpu_limit, policy.period),
+        cpu_period=policy.period if cpu_limit else 0,
         memory=_amount(own, "limits", "memory").integer(),
-        pids=pids,
-        oom_score_adj=oom_score(pod, container, node_memory),
+        pids=policy.pids,
+        oom_score_adj=oom_score(pod, container, policy.memory),
     )
 
 

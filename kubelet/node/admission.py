@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from kubelet.node.affinity import matches_node
+from kubelet.node.affinity import matches_node, tolerates
 from kubelet.node.status import Pressure
 from kubelet.pods import spec as podspec
 from kubelet.pods.qos import BEST_EFFORT, qos_class
@@ -13,6 +13,7 @@ from kubeling.api import quantity
 from kubeling.api.meta import Object, labels_of
 
 Refusal = tuple[str, str]
+_OS_LABEL = "kubernetes.io/os"
 
 
 def admit_under_pressure(pod: Object, pressure: Pressure) -> Refusal | None:
@@ -27,17 +28,40 @@ def admit_under_pressure(pod: Object, pressure: Pressure) -> Refusal | None:
 
 
 def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapping[str, str]) -> Refusal | None:
-    """A reason and a message with upstream's words, or None. Critical pods are always admitted."""
+    """A reason and a message with upstream's words, or None. Critical pods find room wherever they come.
+
+    Of several reasons the first is told: resources, affinity, ports, taints.
+    """
     spec = podspec.spec_of(pod)
+    if labels_of(pod).get(_OS_LABEL, "linux") != "linux":
+        return (
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        )
     system = (spec.get("os") or {}).get("name")
     if system and system != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
     running = [p for p in others if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    if not podspec.is_critical(pod) and (refusal := _resources(pod, running, allocatable)) is not None:
+        return refusal
     if labels_of(node) and not podspec.is_static(pod) and not matches_node(pod, node):
-        return "NodeAffinity", "Predicate NodeAffinity failed"
+        return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
     if _port_taken(pod, running):
-        return "NodePorts", "Predicate NodePorts failed"
-    return None if podspec.is_critical(pod) else _resources(pod, running, allocatable)
+        return _predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+    if not podspec.is_static(pod) and _repelled(pod, node):
+        return _predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")
+    return None
+
+
+def _predicate(name: str, why: str) -> Refusal:
+    return name, f"Predicate {name} failed: {why}"
+
+
+def _repelled(pod: Object, node: Object) -> bool:
+    """Only a taint of effect NoExecute keeps a pod off that was bound already."""
+    tolerations = podspec.spec_of(pod).get("tolerations") or ()
+    taints = (node.get("spec") or {}).get("taints") or ()
+    return any(t.get("effect") == "NoExecute" and not any(tolerates(x, t) for x in tolerations) for t in taints)
 
 
 def _host_ports(pod: Object) -> set[tuple[str, str, int]]:
@@ -58,6 +82,12 @@ def _port_taken(pod: Object, running: Iterable[Object]) -> bool:
     )
 
 
+def _is_extended(name: str) -> bool:
+    """Of a domain that is not Kubernetes' own (k8s.io/kubernetes/pkg/apis/core/v1/helper)."""
+    domain, _, rest = name.partition("/")
+    return bool(rest) and domain != "kubernetes.io" and not domain.endswith(".kubernetes.io")
+
+
 def _shown(name: str, amount: quantity.Quantity) -> int:
     return amount.milli() if name == "cpu" else amount.integer()
 
@@ -72,6 +102,8 @@ def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str
         for name, amount in pod_requests(other).items():
             used[name] = used.get(name, quantity.ZERO) + amount
     for name, amount in pod_requests(pod).items():
+        if name not in capacity and _is_extended(name):
+            continue  # of the cluster, not of this node
         total = capacity.get(name, quantity.ZERO)
         taken = used.get(name, quantity.ZERO)
         if amount.value and amount.value + taken.value > total.value:

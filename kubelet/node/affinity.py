@@ -1,4 +1,4 @@
-"""Node selectors and required node affinity."""
+"""Node selectors, required node affinity, taints and tolerations."""
 
 from __future__ import annotations
 
@@ -48,9 +48,25 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         case "DoesNotExist":
             return value is None
         case "Gt" | "Lt" as operator:
-            try:
-                number, bound = int(value or ""), int(values[0])
-            except ValueError:
-                return False
-            return number > bound if operator == "Gt" else number < bound
+            return _compares(operator, value or "", values[0])
     return False
+
+
+def _compares(operator: str, value: str, bound: str) -> bool:
+    try:
+        left, right = int(value), int(bound)
+    except ValueError:
+        return False
+    return left > right if operator == "Gt" else left < right
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether one toleration covers one taint."""
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("key") and toleration["key"] != taint.get("key"):
+        return False
+    value, operator = toleration.get("value") or "", toleration.get("operator") or "Equal"
+    if operator in ("Gt", "Lt"):
+        return _compares(operator, taint.get("value") or "", value)
+    return operator == "Exists" or value == (taint.get("value") or "")

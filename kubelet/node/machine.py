@@ -25,6 +25,7 @@ class Machine:
     boot_id: str = ""
     swap: int = 0
     huge_pages: dict[str, int] = field(default_factory=dict)
+    max_pids: int = 0
 
 
 def _text(*paths: str) -> str:
@@ -62,7 +63,14 @@ def read_machine(root: Path) -> Machine:
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
         swap=memory.get("SwapTotal", 0),
         huge_pages=_huge_pages(),
+        max_pids=max_pids(),
     )
+
+
+def max_pids() -> int:
+    """Processes and threads that the machine can have: the smaller of two limits."""
+    limits = ("/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max")
+    return min(int(Path(path).read_text()) for path in limits)
 
 
 def _huge_pages() -> dict[str, int]:

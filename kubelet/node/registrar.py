@@ -136,6 +136,13 @@ class NodeRegistrar:
             await asyncio.gather(over, asked, return_exceptions=True)
         self._hurry.clear()
 
+    async def know_node(self) -> None:
+        """Reads the node as it is now; ``node`` stays as it was where the API server does not answer."""
+        try:
+            self.node = await self._client.get(NODES, self._settings.name)
+        except (StatusError, ClientError) as err:
+            log.warning("Reading node %s: %s", self._settings.name, err)
+
     async def _report(self) -> None:
         self.node = await self._client.get(NODES, self._settings.name)
         old = self.node.get("status") or {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelet.node.machine import memory_info
+from kubelet.node.machine import max_pids, memory_info
 from kubelet.node.status import Pressure
 from kubeling.api import quantity
 from kubeling.client.flags import parse_duration
@@ -104,7 +104,7 @@ def parse_thresholds(hard: str, soft: str = "", soft_grace: str = "", reclaim: s
 def read_signals(folder: Path) -> dict[str, Reading]:
     """The machine as it is now; ``folder`` is on the disk of pods. Raises OSError."""
     memory, disk = memory_info(), os.statvfs(folder)
-    pid_max = int(Path("/proc/sys/kernel/pid_max").read_text())
+    pid_max = max_pids()
     tasks = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     return {
         MEMORY: Reading(memory["MemAvailable"], memory["MemTotal"]),

@@ -1,10 +1,11 @@
-"""What a pod's containers stand on: its sandbox and its volumes."""
+"""What a pod's containers stand on: its control group, its sandbox and its volumes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 
+from kubelet.cgroups.manager import CgroupFailure
 from kubelet.containers.build import VolumePath, sandbox_spec
 from kubelet.pods.actions import PodActions
 from kubelet.pods.current import CurrentPod
@@ -56,12 +57,38 @@ class PodGround:
         pod, kit = self._current.pod, self._kit
         try:
             handler = await kit.starter.runtime_handler(pod)
-            await kit.runtime.run_sandbox(sandbox_spec(pod, actions.attempt, kit.node, handler))
+            await self.widen()
+            parent = kit.cgroups.parent(pod)
+            await kit.runtime.run_sandbox(sandbox_spec(pod, actions.attempt, kit.node, handler, parent))
+            await kit.cgroups.placed(pod)
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as err:
             kit.recorder.event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {err}")
             raise
+
+    async def widen(self) -> None:
+        """The pod's control group is there and has room for what is to run. Raises RuntimeFailure."""
+        try:
+            await self._kit.cgroups.prepare(self._current.allocated)
+        except CgroupFailure as err:
+            self._kit.recorder.event(self._current.pod, "Warning", "FailedCreatePodContainer", str(err))
+            raise RuntimeFailure(str(err)) from err
+
+    async def shrinks(self) -> tuple[int, int] | None:
+        """The pod's new, lower memory limit and what it uses, in bytes. Raises RuntimeFailure."""
+        try:
+            return await self._kit.cgroups.shrinks(self._current.allocated)
+        except CgroupFailure as err:
+            raise RuntimeFailure(str(err)) from err
+
+    async def settle(self) -> None:
+        """The control group is no wider than what runs. Raises RuntimeFailure."""
+        try:
+            await self._kit.cgroups.settle(self._current.allocated)
+        except CgroupFailure as err:
+            self._current.allocation.failed(self._current.pod, str(err))
+            raise RuntimeFailure(str(err)) from err
 
 
 def _shown(pod: Object) -> object:

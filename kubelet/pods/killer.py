@@ -121,7 +121,7 @@ class Killer:
         hook = (container.get("lifecycle") or {}).get("preStop")
         if not hook:
             return
-        running = asyncio.ensure_future(self._hooks.run(hook, container, record.id, pod_ip or self._host_ip))
+        running = asyncio.ensure_future(self._hooks.run(hook, pod, container, record.id, pod_ip or self._host_ip))
         over = asyncio.ensure_future(deadline.wait())
         try:
             await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubelet.cgroups.manager import Cgroups, NoCgroups
 from kubelet.containers.build import NodeFacts
 from kubelet.pods.allocation import Fits
 from kubelet.pods.backoff import Backoff
@@ -38,5 +39,6 @@ class Kit:
     publish: Publish
     finish: Finish
     release: Callable[[str], None]
+    cgroups: Cgroups = field(default_factory=NoCgroups)
     fits: Fits = lambda pod: None
     backoff: Backoff = field(default_factory=Backoff)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.kit import Kit
@@ -21,14 +21,30 @@ _ORPHAN_GRACE = 1.0
 _RECONNECT_SECONDS = 1.0
 
 # why a pod may not run here, as (reason, message), or None
-Admit = Callable[[Object, list[Object]], tuple[str, str] | None]
+Refusal = tuple[str, str]
+Admit = Callable[[Object, list[Object]], Refusal | None]
+# reasons that may rest on an old view of the node: its labels, its taints
+_DOUBTFUL = ("NodeAffinity", "TaintToleration")
+
+
+async def _known_well() -> None:
+    """For a node that nobody else changes."""
 
 
 class PodManager:
-    """``admit`` judges a new pod against those that run already; ``ready`` tells whether all sources are known."""
+    """``admit`` judges a new pod against those that run already; ``ready`` tells whether all sources are known.
 
-    def __init__(self, kit: Kit, admit: Admit, sources_ready: Callable[[], bool]) -> None:
-        self._kit, self._admit, self._sources_ready = kit, admit, sources_ready
+    ``know_node`` makes sure that ``admit`` goes by the node as it is now.
+    """
+
+    def __init__(
+        self,
+        kit: Kit,
+        admit: Admit,
+        sources_ready: Callable[[], bool],
+        know_node: Callable[[], Awaitable[None]] = _known_well,
+    ) -> None:
+        self._kit, self._admit, self._sources_ready, self._know_node = kit, admit, sources_ready, know_node
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._orphans: set[str] = set()
@@ -46,12 +62,27 @@ class PodManager:
             return
         worker = self._workers[uid] = PodWorker(pod, self._kit)
         status = pod.get("status") or {}
+        refusal = None
         if not is_deleting(pod) and status.get("phase") in (None, "", "Pending") and not status.get("startTime"):
-            others = [w.allocated for u, w in self._workers.items() if u != uid and not w.ending]
-            if (refusal := self._admit(pod, others)) is not None:
-                self._kit.recorder.event(pod, "Warning", *refusal)
-                worker.refuse(refusal[0], f"Pod was rejected: {refusal[1]}")
-        self._tasks[uid] = asyncio.create_task(self._run(worker), name=f"pod {podspec.format_pod(pod)}")
+            refusal = self._judge(worker)
+        doubtful = refusal is not None and refusal[0] in _DOUBTFUL
+        if refusal is not None and not doubtful:
+            self._refuse(worker, refusal)
+        self._tasks[uid] = asyncio.create_task(self._run(worker, doubtful), name=f"pod {podspec.format_pod(pod)}")
+
+    def _judge(self, worker: PodWorker) -> Refusal | None:
+        others = [w.allocated for w in self._workers.values() if w is not worker and not w.ending]
+        return self._admit(worker.pod, others)
+
+    def _refuse(self, worker: PodWorker, refusal: Refusal) -> None:
+        self._kit.recorder.event(worker.pod, "Warning", *refusal)
+        worker.refuse(refusal[0], f"Pod was rejected: {refusal[1]}")
+
+    async def _look_again(self, worker: PodWorker) -> None:
+        """A label set just before the pod was bound may not have reached us: the node is asked for first."""
+        await self._know_node()
+        if (refusal := self._judge(worker)) is not None:
+            self._refuse(worker, refusal)
 
     def drop(self, pod: Object) -> None:
         """A pod has gone from its source."""
@@ -59,9 +90,11 @@ class PodManager:
         if worker is not None:
             worker.remove()
 
-    async def _run(self, worker: PodWorker) -> None:
+    async def _run(self, worker: PodWorker, doubtful: bool) -> None:
         uid = worker.ref.uid
         try:
+            if doubtful:
+                await self._look_again(worker)
             await worker.run()
         except Exception:
             log.exception("Pod %s", podspec.format_pod(worker.pod))
@@ -145,7 +178,8 @@ class PodManager:
     async def _collect_orphans(self, current: dict[str, PodRecord]) -> None:
         """Ends containers of unknown pods that were there at two looks, then removes them and their folders."""
         unknown = {uid for uid in current if uid not in self._workers}
-        unknown |= {uid for uid in await self._kit.volumes.leftovers() if uid not in self._workers}
+        left = [*await self._kit.volumes.leftovers(), *await self._kit.cgroups.leftovers()]
+        unknown |= {uid for uid in left if uid not in self._workers}
         await asyncio.gather(*(self._remove_safely(uid, current.get(uid)) for uid in unknown & self._orphans))
         self._orphans = unknown
 
@@ -166,6 +200,7 @@ class PodManager:
                 await runtime.remove_container(container.id)
             for sandbox in record.sandboxes:
                 await runtime.remove_sandbox(sandbox.id)
+        await self._kit.cgroups.remove(uid)
         await self._kit.volumes.tear_down(uid)
         self._kit.release(uid)
 

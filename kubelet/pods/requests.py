@@ -1,4 +1,4 @@
-"""What a pod requests in all (k8s.io/component-helpers/resource)."""
+"""What a pod requests in all, and what it is limited to (k8s.io/component-helpers/resource)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from kubeling.api.meta import Object
 Amounts = dict[str, quantity.Quantity]
 
 
-def _requests(resources: Mapping[str, Any] | None) -> Amounts:
-    return {k: quantity.parse(v) for k, v in ((resources or {}).get("requests") or {}).items()}
+def _amounts(found: Mapping[str, Any] | None) -> Amounts:
+    return {k: quantity.parse(v) for k, v in (found or {}).items()}
+
+
+def _of(resources: Mapping[str, Any] | None, kind: str) -> Amounts:
+    return _amounts((resources or {}).get(kind))
 
 
 def _add(left: Amounts, right: Amounts) -> Amounts:
@@ -24,21 +28,33 @@ def _most(left: Amounts, right: Amounts) -> Amounts:
     return left | {k: v for k, v in right.items() if k not in left or v.value > left[k].value}
 
 
-def pod_requests(pod: Object) -> Amounts:
-    """Regular containers and sidecars together, or the hungriest step of initialization if that is more, plus overhead."""
+def container_sum(pod: Object, kind: str) -> Amounts:
+    """Regular containers and sidecars together, or the hungriest step of initialization if that is more."""
     total: Amounts = {}
     for container in podspec.containers(pod):
-        total = _add(total, _requests(container.get("resources")))
+        total = _add(total, _of(container.get("resources"), kind))
     sidecars: Amounts = {}
     peak: Amounts = {}
     for container in podspec.init_containers(pod):
-        own = _requests(container.get("resources"))
+        own = _of(container.get("resources"), kind)
         if podspec.is_sidecar(container):
             sidecars = _add(sidecars, own)
             peak = _most(peak, sidecars)
         else:
             peak = _most(peak, _add(sidecars, own))
-    total = _most(_add(total, sidecars), peak)
-    total |= _requests(podspec.spec_of(pod).get("resources"))
-    overhead = {k: quantity.parse(v) for k, v in (podspec.spec_of(pod).get("overhead") or {}).items()}
-    return _add(total, overhead)
+    return _most(_add(total, sidecars), peak)
+
+
+def pod_requests(pod: Object) -> Amounts:
+    """What its containers request, or the pod as a whole where it says so, plus overhead."""
+    spec = podspec.spec_of(pod)
+    total = container_sum(pod, "requests") | _of(spec.get("resources"), "requests")
+    return _add(total, _amounts(spec.get("overhead")))
+
+
+def pod_limits(pod: Object) -> Amounts:
+    """What its containers are limited to, or the pod as a whole where it says so; overhead widens limits that there are."""
+    spec = podspec.spec_of(pod)
+    total = container_sum(pod, "limits") | _of(spec.get("resources"), "limits")
+    overhead = _amounts(spec.get("overhead"))
+    return _add(total, {k: v for k, v in overhead.items() if k in total and total[k].value})

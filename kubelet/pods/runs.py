@@ -13,7 +13,7 @@ from kubelet.pods.ground import PodGround
 from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
 from kubelet.pods.report import PodReport
-from kubelet.pods.resize import Resize, resizes
+from kubelet.pods.resize import Resize, memory_refusal, resizes
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubeling.api.meta import Object
@@ -78,18 +78,32 @@ class PodRuns:
     # --- resizing ------------------------------------------------------------------------------------------------
 
     async def _resize(self, observed: PodRecord) -> None:
-        """Gives running containers the resources that the spec asks for now."""
-        current, restarting = self._current, False
-        for resize in resizes(current.allocated, observed, self._kit.node.memory):
-            if resize.restart:
-                message = f"Container {resize.record.name} resize requires restart"
-                await self._kill(resize.record, self._grace(), observed, message)
-                restarting = True
-                current.pace.wake()
-            else:
-                await self._update(resize)
-        if not restarting:
-            current.allocation.applied(current.pod)
+        """Gives running containers the resources that the spec asks for now; those that have to restart for it do so first."""
+        current = self._current
+        wanted = list(resizes(current.allocated, observed, self._kit.node.resources))
+        await self._ground.widen()
+        for resize in (r for r in wanted if r.restart):
+            message = f"Container {resize.record.name} resize requires restart"
+            await self._kill(resize.record, self._grace(), observed, message)
+            current.pace.wake()
+        if any(r.restart for r in wanted):
+            return
+        await self._require_memory(wanted)
+        for resize in wanted:
+            await self._update(resize)
+        await self._ground.settle()
+        current.allocation.applied(current.pod)
+
+    async def _require_memory(self, wanted: list[Resize]) -> None:
+        """Raises RuntimeFailure when a memory limit would go below what is used, which would end processes."""
+        used = []
+        for resize in (r for r in wanted if r.lowers_memory):
+            usage = await self._kit.runtime.usage(resize.record.id)
+            used.append((resize.record.name, resize.resources.memory, usage.memory_bytes if usage else 0))
+        refusal = memory_refusal(await self._ground.shrinks(), used)
+        if refusal:
+            self._current.allocation.failed(self._current.pod, refusal)
+            raise RuntimeFailure(refusal)
 
     async def _update(self, resize: Resize) -> None:
         try:

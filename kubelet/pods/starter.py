@@ -105,7 +105,7 @@ class ContainerStarter:
         if not hook:
             return
         try:
-            await self._hooks.run(hook, container, container_id, self._ip(pod, sandbox))
+            await self._hooks.run(hook, pod, container, container_id, self._ip(pod, sandbox))
         except HookFailed as err:
             tell = container_events(self._recorder, pod, container)
             tell("Warning", "FailedPostStartHook", "PostStartHook failed")

@@ -1,4 +1,4 @@
-"""gRPC probes: the standard health service, its two messages written by hand."""
+"""gRPC probes: the standard health service, its two messages written by hand (pkg/probe/grpc)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,35 @@ import asyncio
 import grpc
 import grpc.aio
 
+from kubelet.containers.httpget import VERSION
 from kubelet.probes.outcome import Outcome, Verdict
 
 _METHOD = "/grpc.health.v1.Health/Check"
 _STATES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 _SERVING = 1
+# a connection for each probe, tried again until the timeout, by the name that servers see in their logs
+_OPTIONS = (
+    ("grpc.primary_user_agent", f"kube-probe/{VERSION}"),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def encode_request(service: str) -> bytes:
     """``HealthCheckRequest{service = 1}``."""
     name = service.encode()
-    return b"\x0a" + bytes([len(name)]) + name if name else b""
+    return b"\x0a" + _varint(len(name)) + name if name else b""
 
 
 def decode_status(message: bytes) -> int:
@@ -25,24 +43,38 @@ def decode_status(message: bytes) -> int:
     return message[1] if len(message) >= 2 and message[0] == 0x08 else 0
 
 
+def _code(code: grpc.StatusCode) -> str:
+    """As Go names it: ``NotFound``."""
+    return "".join(word.capitalize() for word in code.name.split("_"))
+
+
 async def probe_grpc(host: str, port: int, service: str, timeout: float) -> Outcome:
-    address = f"{host}:{port}"
-    try:
-        async with asyncio.timeout(timeout + 1), grpc.aio.insecure_channel(address) as channel:
-            call = channel.unary_unary(_METHOD, request_serializer=encode_request, response_deserializer=decode_status)
-            state = await call(service, timeout=timeout, wait_for_ready=False)
-    except TimeoutError:
-        return Outcome(Verdict.FAILURE, f"timeout: health rpc did not complete within {timeout:g}s")
-    except grpc.aio.AioRpcError as err:
-        code = err.code()
-        if code is grpc.StatusCode.UNIMPLEMENTED:
-            text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "
-            return Outcome(Verdict.FAILURE, text + (err.details() or ""))
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return Outcome(Verdict.FAILURE, f"timeout: health rpc did not complete within {timeout:g}s")
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return Outcome(Verdict.FAILURE, f'error: failed to connect service "{address}": {err.details()}')
-        return Outcome(Verdict.FAILURE, f"error: health rpc probe failed: {err.details()}")
+    """Connecting and asking share the timeout; a refused connection is tried again until it is over, as upstream does."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    end = asyncio.get_running_loop().time() + timeout
+    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        try:
+            async with asyncio.timeout(timeout):
+                await channel.channel_ready()
+        except TimeoutError:
+            text = f'timeout: failed to connect service "{address}" within {timeout:g}s: context deadline exceeded'
+            return Outcome(Verdict.FAILURE, text)
+        call = channel.unary_unary(_METHOD, request_serializer=encode_request, response_deserializer=decode_status)
+        try:
+            state = await call(service, timeout=max(0.001, end - asyncio.get_running_loop().time()))
+        except grpc.aio.AioRpcError as err:
+            return _refused(err, timeout)
     if state == _SERVING:
         return Outcome(Verdict.SUCCESS, "service healthy")
     return Outcome(Verdict.FAILURE, f'service unhealthy (responded with "{_STATES.get(state, state)}")')
+
+
+def _refused(err: grpc.aio.AioRpcError, timeout: float) -> Outcome:
+    code, details = err.code(), err.details() or ""
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "
+        return Outcome(Verdict.FAILURE, text + details)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Outcome(Verdict.FAILURE, f"timeout: health rpc did not complete within {timeout:g}s")
+    text = f"error: health rpc probe failed: rpc error: code = {_code(code)} desc = {details}"
+    return Outcome(Verdict.FAILURE, text)

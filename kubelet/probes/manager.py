@@ -22,6 +22,7 @@ from kubeling.client.clock import Clock
 
 STARTUP, LIVENESS, READINESS = "startup", "liveness", "readiness"
 KINDS = (STARTUP, LIVENESS, READINESS)
+_TRIES = 3  # of a probe that cannot even be made
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ class ProbeManager:
                 for kind in (STARTUP, LIVENESS):
                     if task := run.tasks.pop(kind, None):
                         task.cancel()
+                        run.good[kind] = True  # an end that was asked for is no failure
 
     def _begin(
         self, pod: Object, container: Object, record: ContainerRecord, ip: str, wake: Callable[[], None]
@@ -116,14 +118,15 @@ class ProbeManager:
                         return
                 if tally.good is False and kind != READINESS:
                     return  # the container is restarted, and its next run probed anew
-                if kind == READINESS and not tally.good and tally.last:
-                    continue
                 await self._clock.sleep(period)
             else:
                 await self._clock.sleep(min(period, 1.0))
 
     async def _once(self, run: _Run, kind: str, probe: Mapping[str, Any]) -> Outcome:
-        outcome = await self._prober.probe(probe, run.container, run.record.id, run.ip)
+        for _ in range(_TRIES):
+            outcome = await self._prober.probe(probe, run.container, run.record.id, run.ip)
+            if outcome.verdict is not Verdict.UNKNOWN:
+                break
         ref = podspec.ref_of(run.pod)
         result = {Verdict.SUCCESS: "successful", Verdict.WARNING: "successful", Verdict.FAILURE: "failed"}
         PROBE_RESULTS.labels(

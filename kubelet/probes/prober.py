@@ -40,10 +40,10 @@ class Prober:
     async def _exec(self, command: list[str], container_id: str, timeout: float) -> Outcome:
         try:
             async with asyncio.timeout(timeout):
-                code, output = await execute(self._runtime, container_id, command)
+                done = await execute(self._runtime, container_id, command)
         except TimeoutError:
             shown = " ".join(command)
             return Outcome(Verdict.FAILURE, f'command timed out: "{shown}" timed out after {timeout:g}s')
         except RuntimeFailure as err:
             return Outcome(Verdict.UNKNOWN, str(err))
-        return Outcome(Verdict.FAILURE if code else Verdict.SUCCESS, output.decode(errors="replace"))
+        return Outcome(Verdict.FAILURE if done.code else Verdict.SUCCESS, done.output.decode(errors="replace"))

@@ -79,6 +79,7 @@ class DockerRuntime(DockerAccess):
             "cpus": info["NCPU"],
             "cgroup_version": info.get("CgroupVersion", "1"),
             "handlers": tuple(sorted(info.get("Runtimes") or ())),
+            "cgroup_driver": info.get("CgroupDriver", "cgroupfs"),
         }
 
     # --- life of containers --------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class DockerRuntime(DockerAccess):
         labels = config.labels_for(self._cluster, self._node, spec.name, spec.pod, spec.attempt, spec.labels)
         labels |= {config.SANDBOX: sandbox.id, config.HASH: spec.spec_hash}
         name = config.container_name(self._cluster, spec.name, spec.pod, spec.attempt)
-        body = config.container_config(spec, sandbox.id, labels, self._log_config)
+        body = config.container_config(spec, sandbox, labels, self._log_config)
         container = await call(self._create(name, spec.pod.uid, body))
         return container.id
 

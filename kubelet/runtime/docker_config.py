@@ -66,6 +66,8 @@ def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -
     }
     if spec.handler:
         host["Runtime"] = spec.handler
+    if spec.cgroup_parent:
+        host["CgroupParent"] = spec.cgroup_parent
     if spec.host_pid:
         host["PidMode"] = "host"
     if spec.sysctls:
@@ -88,9 +90,9 @@ def sandbox_config(spec: SandboxSpec, network: str, labels: Mapping[str, str]) -
     return body
 
 
-def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, str], log: Json) -> Json:
+def container_config(spec: ContainerSpec, sandbox: SandboxRecord, labels: Mapping[str, str], log: Json) -> Json:
     """The body of ``POST /containers/create`` for a container that joins a sandbox."""
-    joined = f"container:{sandbox_id}"
+    joined = f"container:{sandbox.id}"
     host: Json = {
         "NetworkMode": "host" if spec.host_network else joined,
         "IpcMode": "host" if spec.host_ipc else joined,
@@ -101,6 +103,8 @@ def container_config(spec: ContainerSpec, sandbox_id: str, labels: Mapping[str, 
     }
     if spec.handler:
         host["Runtime"] = spec.handler
+    if sandbox.cgroup_parent:
+        host["CgroupParent"] = sandbox.cgroup_parent
     if spec.devices:
         host["Devices"] = [
             {"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": "rm" if d.read_only else "rwm"}
@@ -221,6 +225,7 @@ def sandbox_record(inspected: Json) -> SandboxRecord:
         ip=next((n["IPAddress"] for n in networks if n.get("IPAddress")), ""),
         host_network=host["NetworkMode"] == "host",
         pid=inspected["State"].get("Pid", 0),
+        cgroup_parent=host.get("CgroupParent") or "",
     )
 
 

@@ -77,7 +77,7 @@ class Runtime(Protocol):
     async def close(self) -> None: ...
 
     async def version(self) -> Mapping[str, Any]:
-        """``runtime`` (``docker://20.10``), ``os_image``, ``kernel``, ``root_dir``, ``cgroup_version``."""
+        """``runtime`` (``docker://20.10``), ``os_image``, ``kernel``, ``root_dir``, ``cgroup_version``, ``cgroup_driver``."""
         ...
 
     def events(self) -> AsyncIterator[RuntimeEvent]:

@@ -26,6 +26,7 @@ class SandboxRecord:
     ip: str = ""
     host_network: bool = False
     pid: int = 0
+    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

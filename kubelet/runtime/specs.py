@@ -79,6 +79,7 @@ class SandboxSpec:
     user: str = ""
     ip: str = ""
     handler: str = ""  # the engine's name of the runtime; empty for its default
+    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,8 +220,8 @@ class KubeletApi:
         record = await self._running(namespace, name, container)
         if isinstance(record, Response):
             return record
-        code, output = await execute(self._runtime, record.id, request.value("cmd").split())
-        return Response(200 if code == 0 else 500, output)
+        done = await execute(self._runtime, record.id, request.value("cmd").split())
+        return Response(500 if done.code else 200, done.output)
 
     async def _port_forward(self, request: Request, namespace: str, name: str) -> Answer:
         pod: Object | None = self._pods.find(namespace, name)

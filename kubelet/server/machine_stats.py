@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from kubelet.node.machine import max_pids
 from kubelet.runtime.records import InterfaceUsage
 from kubelet.volumes.usage import folder_size
 from kubeling.api.meta import Object
@@ -72,7 +73,7 @@ def process_limits(stamp: str) -> Object:
     running = Path("/proc/loadavg").read_text().split()[3].partition("/")[2]
     return {
         "time": stamp,
-        "maxpid": int(Path("/proc/sys/kernel/pid_max").read_text()),
+        "maxpid": max_pids(),
         "curproc": int(running),
     }
 

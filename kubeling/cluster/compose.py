@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kubeling.client.cgroupfs import remove_cluster_groups
 from kubeling.cluster import supervisor
 from kubeling.cluster.components import KUBELET_PORT, Hosts, Layout, Ports, plan_components
 from kubeling.cluster.config import ClusterConfig
@@ -96,6 +97,7 @@ async def _clean_node(layout: Layout) -> None:
     async with docker_engine() as engine:
         await remove_containers(engine, layout.config.name)
     await remove_service_rules(layout.config.network)
+    remove_cluster_groups(layout.config.name)
     unmount_below(layout.paths.root / "kubelet")
     shutil.rmtree(layout.paths.root / "kubelet", ignore_errors=True)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kubeling.client.cgroupfs import remove_cluster_groups
 from kubeling.client.kubeconfig import default_path
 from kubeling.cluster import state
 from kubeling.cluster.config import ClusterConfig
@@ -43,6 +44,7 @@ async def down(paths: ClusterPaths, report: Report, kubeconfig: Path | None = No
         except ClusterError as err:
             problems.append(err)
     unmount_below(paths.root)
+    problems += _remove_groups(paths.root.name)
     if problems:  # the settings stay, so that the command can be repeated
         raise problems[0]
     if paths.root.exists():
@@ -92,6 +94,15 @@ async def _remove_node_parts(config: ClusterConfig, report: Report) -> list[Clus
         except ClusterError as err:
             problems.append(err)
     return problems
+
+
+def _remove_groups(name: str) -> list[ClusterError]:
+    """Control groups of pods, which a kubelet that is gone cannot remove; what could not be removed."""
+    try:
+        remove_cluster_groups(name)
+    except OSError as err:
+        return [ClusterError(f"control groups of {name} are left: {err}", "see what runs in them: systemd-cgls")]
+    return []
 
 
 async def remove_service_rules(table: str) -> None:

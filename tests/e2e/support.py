@@ -135,13 +135,14 @@ def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
             continue
         if f"/kubeling/{name}" in text:
             found.append(f"process {text}")
+    found += [f"control group {path}" for path in Path("/sys/fs/cgroup").glob(f"*/kubeling/{name}")]
     if Path(f"/var/lib/kubeling/{name}").exists():
         found.append("state folder")
     return found
 
 
 def leaks(cluster: Cluster) -> list[str]:
-    """What a running cluster holds of pods that the API does not know: containers, network endpoints, mounts, folders."""
+    """What a running cluster holds of pods that the API does not know: containers, endpoints, mounts, folders, control groups."""
     show = '{{.ID}} {{.Label "io.kubernetes.pod.uid"}} {{.Label "io.kubernetes.container.name"}}'
     mine = f"label=kubeling.cluster={cluster.name}"
     lines = cluster.run("docker", "ps", "-a", "--no-trunc", "--filter", mine, "--format", show).splitlines()
@@ -151,6 +152,7 @@ def leaks(cluster: Cluster) -> list[str]:
     mounts = re.findall(
         rf" ({re.escape(str(root))}/[^/ ]+/pods/([^/ ]+)\S*) ", Path("/proc/self/mountinfo").read_text()
     )
+    groups = list(Path("/sys/fs/cgroup").glob(f"*/kubeling/{cluster.name}/**/pod*"))
     pods = cluster.get("pods", "-A")["items"]  # last: what is older than this answer is in it, or leaked
     uids = {p["metadata"]["uid"] for p in pods}
     uids |= {p["metadata"].get("annotations", {}).get("kubernetes.io/config.mirror", "") for p in pods}
@@ -162,6 +164,7 @@ def leaks(cluster: Cluster) -> list[str]:
     found += [f"endpoint {e['Name']}" for c, e in network["Containers"].items() if c not in known or c not in running]
     found += [f"mount {path}" for path, uid in mounts if uid not in uids]
     found += [f"folder {path}" for path in folders if path.name not in uids]
+    found += [f"control group {path}" for path in groups if path.name.removeprefix("pod") not in uids]
     return found
 
 

@@ -22,6 +22,7 @@ import pytest
 import websockets
 
 from kubeling.api.spdy import DataReceived, SpdyConnection, StreamReplied
+from kubeling.client.cgroupfs import remove_cluster_groups
 
 IMAGE = "kubeling/web:1"
 pytestmark = pytest.mark.skipif(
@@ -112,7 +113,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     pods.mkdir(parents=True, exist_ok=True)
     while (node.containers("-a") or list(pods.iterdir())) and time.monotonic() < end:
         time.sleep(0.1)
-    left = node.containers("-a"), list(pods.iterdir())
+    groups = list(Path("/sys/fs/cgroup").glob(f"*/kubeling/{node.cluster}/**/pod*"))
+    left = node.containers("-a"), list(pods.iterdir()), groups
     node.stop()
     for container in node.containers("-a"):
         docker("rm", "-f", container)
@@ -120,7 +122,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     if docker("network", "ls", "-q", "--filter", f"name={network}"):
         docker("network", "rm", network)
     shutil.rmtree(node.folder, ignore_errors=True)
-    assert left == ([], []), "the kubelet left something behind"
+    remove_cluster_groups(node.cluster)
+    assert left == ([], [], []), "the kubelet left something behind"
 
 
 @pytest.fixture(autouse=True)

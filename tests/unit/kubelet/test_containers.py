@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kubelet.containers.env import Lookups, environment, references, service_env
 from kubelet.containers.expand import expand
 from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import Resolver, container_hostname, hosts_file, pod_resolver
-from kubelet.containers.resources import container_resources, cpu_quota, cpu_shares
+from kubelet.containers.resources import ResourcePolicy, container_resources, cpu_quota, cpu_shares
 from kubelet.containers.security import container_security
 from kubelet.pods.qos import qos_class
 from kubelet.runtime.docker_config import container_config, log_config, sandbox_config
@@ -173,7 +174,7 @@ def test_cgroup_numbers() -> None:
 def test_quality_of_service(resources: dict[str, Any], qos: str, score: int) -> None:
     given = pod({"resources": resources})
     assert qos_class(given) == qos
-    assert container_resources(given, given["spec"]["containers"][0], node_memory=16 << 30).oom_score_adj == score
+    assert container_resources(given, given["spec"]["containers"][0], ResourcePolicy(16 << 30)).oom_score_adj == score
 
 
 def security(container: dict[str, Any], image: ImageRecord = IMAGE, **context: Any) -> Any:
@@ -244,11 +245,12 @@ def test_docker_bodies() -> None:
         },
         shareProcessNamespace=True,
     )
-    sandbox = sandbox_config(sandbox_spec(given, 0, NODE, "crun"), "kubeling-dev", {})
+    sandbox = sandbox_config(sandbox_spec(given, 0, NODE, "crun", "/kubepods/podu1"), "kubeling-dev", {})
     assert sandbox["HostConfig"]["Runtime"] == "crun"
     assert sandbox["Hostname"] == "p"
     assert sandbox["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
-    record = PodRecord(PodRef("ns", "p", "u1"), (SandboxRecord("sb", PodRef("ns", "p", "u1"), 0, True, None),))  # type: ignore[arg-type]
+    ref, created = PodRef("ns", "p", "u1"), datetime(2026, 1, 1, tzinfo=UTC)
+    record = PodRecord(ref, (SandboxRecord("sb", ref, 0, True, created, cgroup_parent="/kubepods/podu1"),))
     spec = container_spec(
         given,
         given["spec"]["containers"][0],
@@ -260,10 +262,11 @@ def test_docker_bodies() -> None:
         observed=record,
         handler="crun",
     )
-    body = container_config(spec, "sb", {}, log_config(1000, 3))
+    body = container_config(spec, record.sandboxes[0], {}, log_config(1000, 3))
     assert (body["Entrypoint"], body["Cmd"]) == (["sh", "-c"], ["echo 1"])
     assert body["Env"] == ["A=1"]
     assert body["HostConfig"]["Runtime"] == "crun"
+    assert sandbox["HostConfig"]["CgroupParent"] == body["HostConfig"]["CgroupParent"] == "/kubepods/podu1"
     assert body["HostConfig"]["NetworkMode"] == body["HostConfig"]["PidMode"] == "container:sb"
     # an "rprivate" said aloud the engine refuses for folders that hold its own
     assert body["HostConfig"]["Mounts"] == [{"Type": "bind", "Source": "/a", "Target": "/b", "ReadOnly": True}]

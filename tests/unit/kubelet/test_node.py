@@ -105,9 +105,31 @@ PORT = [{"containerPort": 80, "hostPort": 8080}]
             "OutOfpods",
             "Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110",
         ),
-        (pod(nodeSelector={"disk": "ssd"}), [], "NodeAffinity", "Predicate NodeAffinity failed"),
+        (
+            pod(nodeSelector={"disk": "ssd"}),
+            [],
+            "NodeAffinity",
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        ),
+        (
+            pod("9", nodeSelector={"disk": "ssd"}),
+            [],
+            "OutOfcpu",
+            "Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000",
+        ),
         (pod(nodeSelector={"kubernetes.io/os": "linux"}), [], None, None),
-        (pod(ports=PORT), [pod(ports=PORT)], "NodePorts", "Predicate NodePorts failed"),
+        (
+            pod(ports=PORT),
+            [pod(ports=PORT)],
+            "NodePorts",
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+        ),
+        (
+            pod() | {"metadata": {"name": "p", "uid": "p", "labels": {"kubernetes.io/os": "windows"}}},
+            [],
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        ),
         (
             pod(os={"name": "windows"}),
             [],
@@ -121,6 +143,36 @@ def test_admission(
     given: dict[str, Any], others: list[dict[str, Any]], reason: str | None, message: str | None
 ) -> None:
     assert admit(given, others, NODE, allocatable(MACHINE, SETTINGS)) == ((reason, message) if reason else None)
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "refused"),
+    [
+        ([], True),
+        ([{"key": "gone", "operator": "Exists"}], False),
+        ([{"key": "gone", "value": "no"}], True),
+        ([{"key": "gone", "value": "yes", "effect": "NoExecute"}], False),
+        ([{"operator": "Exists", "effect": "NoSchedule"}], True),
+    ],
+)
+def test_a_node_that_drives_pods_out_takes_none_in(tolerations: list[Any], refused: bool) -> None:
+    taints = [{"key": "gone", "value": "yes", "effect": "NoExecute"}, {"key": "later", "effect": "NoSchedule"}]
+    node = {**NODE, "spec": {"taints": taints}}
+    found = admit(pod(tolerations=tolerations), [], node, allocatable(MACHINE, SETTINGS))
+    expected = (
+        "TaintToleration",
+        "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+    )
+    assert found == (expected if refused else None)
+
+
+def test_resources_of_the_cluster_are_not_the_nodes() -> None:
+    given = pod()
+    given["spec"]["containers"][0]["resources"] = {"requests": {"example.com/licence": "1"}}
+    assert admit(given, [], NODE, allocatable(MACHINE, SETTINGS)) is None
+    known = {**allocatable(MACHINE, SETTINGS), "example.com/licence": "0"}
+    refusal = admit(given, [], NODE, known)
+    assert refusal is not None and refusal[0] == "OutOfexample.com/licence"
 
 
 def test_requests_count_init_containers_and_sidecars() -> None:

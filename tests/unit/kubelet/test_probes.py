@@ -6,11 +6,16 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 
+from kubelet.containers.hooks import HookFailed, HookRunner
+from kubelet.containers.httpget import get_headers, get_url, http_client
+from kubelet.containers.ports import resolve_port
 from kubelet.pods.recorder import LogRecorder
-from kubelet.probes.grpc import decode_status, encode_request
-from kubelet.probes.http import probe_client, probe_headers, probe_http, probe_tcp, probe_url
+from kubelet.probes.grpc import decode_status, encode_request, probe_grpc
+from kubelet.probes.http import probe_http, probe_tcp
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.outcome import Outcome, Verdict
 from kubelet.probes.tally import Tally
@@ -63,7 +68,7 @@ async def serve(answer: bytes) -> tuple[asyncio.Server, int]:
 )
 async def test_http_probe(answer: bytes, verdict: Verdict, output: str) -> None:
     server, port = await serve(answer)
-    async with probe_client() as client, server:
+    async with http_client() as client, server:
         assert await probe_http(client, {"path": "/x"}, port, "127.0.0.1", 2) == Outcome(verdict, output)
 
 
@@ -71,18 +76,139 @@ async def test_probes_of_a_closed_port() -> None:
     server, port = await serve(b"")
     server.close()
     await server.wait_closed()
-    async with probe_client() as client:
+    async with http_client() as client:
         found = await probe_http(client, {}, port, "127.0.0.1", 2)
     assert found.output == f'Get "http://127.0.0.1:{port}/": dial tcp 127.0.0.1:{port}: connect: connection refused'
     assert (await probe_tcp("127.0.0.1", port, 2)).output == f"dial tcp 127.0.0.1:{port}: connect: connection refused"
 
 
+def headers(*given: tuple[str, str]) -> list[tuple[str, str]]:
+    return get_headers({"httpHeaders": [{"name": n, "value": v} for n, v in given]}, "kube-probe")
+
+
 def test_urls_headers_and_grpc_messages() -> None:
-    assert probe_url({"scheme": "HTTPS", "path": "a?b=c", "host": "h"}, 8443, "ip") == "https://h:8443/a?b=c"
-    assert probe_headers({}) == {"User-Agent": "kube-probe/1.36", "Accept": "*/*"}
-    assert "User-Agent" not in probe_headers({"httpHeaders": [{"name": "User-Agent", "value": ""}]})
+    assert get_url({"scheme": "HTTPS", "path": "a?b=c", "host": "h"}, 8443, "ip") == "https://h:8443/a?b=c"
+    own = [("User-Agent", "kube-probe/1.36"), ("Accept", "*/*"), ("Connection", "close")]
+    assert headers() == own
+    assert headers(("User-Agent", ""), ("accept", "")) == [("Connection", "close")]
+    assert headers(("X", "1"), ("X", "2")) == [("X", "1"), ("X", "2"), *own]
     assert (encode_request("x"), encode_request("")) == (b"\x0a\x01x", b"")
+    assert encode_request("x" * 200)[:3] == b"\x0a\xc8\x01"
     assert (decode_status(b"\x08\x01"), decode_status(b"")) == (1, 0)
+
+
+async def test_a_probe_sends_the_headers_that_upstream_sends_and_no_others() -> None:
+    asked = bytearray()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with http_client() as client, server:
+        await probe_http(client, {"httpHeaders": [{"name": "Host", "value": "h"}]}, port, "127.0.0.1", 2)
+    lines = asked.decode().split("\r\n")
+    assert lines[0] == "GET / HTTP/1.1"
+    assert sorted(line for line in lines[1:] if line) == [
+        "Accept: */*", "Connection: close", "Host: h", "User-Agent: kube-probe/1.36",
+    ]  # fmt: skip
+
+
+async def test_redirects_end_after_ten() -> None:
+    server, port = await serve(b"HTTP/1.1 302 x\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+    async with http_client() as client, server:
+        found = await probe_http(client, {}, port, "127.0.0.1", 2)
+    assert found == Outcome(Verdict.FAILURE, f'Get "http://127.0.0.1:{port}/again": stopped after 10 redirects')
+
+
+async def test_http_where_https_was_asked_for_and_a_connection_that_ends() -> None:
+    server, port = await serve(b"HTTP/1.1 400 Bad\r\n\r\n")
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    silent, quiet = await serve(b"")
+    async with http_client() as client, server, silent:
+        found = await probe_http(client, {"scheme": "HTTPS"}, port, "127.0.0.1", 2)
+        ended = await probe_http(client, {}, quiet, "127.0.0.1", 2)
+    assert found.output == f'Get "https://127.0.0.1:{port}/": http: server gave HTTP response to HTTPS client'
+    assert ended.output == f'Get "http://127.0.0.1:{quiet}/": EOF'
+
+
+async def test_grpc_waits_for_a_server_until_its_timeout() -> None:
+    server, port = await serve(b"")
+    server.close()
+    await server.wait_closed()
+    found = await probe_grpc("127.0.0.1", port, "", 1)
+    assert found == Outcome(
+        Verdict.FAILURE,
+        f'timeout: failed to connect service "127.0.0.1:{port}" within 1s: context deadline exceeded',
+    )
+
+
+async def test_grpc_answers() -> None:
+    async def check(request: bytes, context: Any) -> bytes:
+        if request == b"missing":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return b"\x08\x01" if request == b"" else b"\x08\x02"
+
+    handler = grpc.unary_unary_rpc_method_handler(check, lambda b: b[2:], lambda b: b)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        assert await probe_grpc("127.0.0.1", port, "", 5) == Outcome(Verdict.SUCCESS, "service healthy")
+        bad = await probe_grpc("127.0.0.1", port, "x", 5)
+        assert bad == Outcome(Verdict.FAILURE, 'service unhealthy (responded with "NOT_SERVING")')
+        missing = await probe_grpc("127.0.0.1", port, "missing", 5)
+        assert missing.output == "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"
+    finally:
+        await server.stop(None)
+
+
+def test_ports_by_number_and_by_name() -> None:
+    container = {"ports": [{"name": "web", "containerPort": 8080}]}
+    assert (resolve_port("web", container), resolve_port(80, {}), resolve_port("81", {})) == (8080, 80, 81)
+    with pytest.raises(ValueError, match='parsing "no": invalid syntax'):
+        resolve_port("no", container)
+    with pytest.raises(ValueError, match="invalid port number: 0"):
+        resolve_port(0, container)
+
+
+async def test_a_hook_over_https_falls_back_to_http_and_takes_any_answer() -> None:
+    asked: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (first := await reader.read(1)) == b"G":
+            asked.append(first + await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    runtime: Any = None
+    given = probed()
+    async with http_client() as client, server:
+        hooks = HookRunner(runtime, FakeClock(datetime(2026, 1, 1, tzinfo=UTC)), client)
+        hook = {"httpGet": {"port": port, "scheme": "HTTPS", "path": "/bye"}}
+        await hooks.run(hook, given, given["spec"]["containers"][0], "id", "127.0.0.1")
+        server.close()
+        with pytest.raises(HookFailed) as failed:
+            await hooks.run(hook, given, given["spec"]["containers"][0], "id", "127.0.0.1")
+    assert b"GET /bye HTTP/1.1" in asked[0] and b"User-Agent: kube-lifecycle/1.36" in asked[0]
+    assert str(failed.value) == (
+        f'HTTP lifecycle hook (/bye) for Container "c" in Pod "p_ns(u1)" failed - error: '
+        f'Get "https://127.0.0.1:{port}/bye": dial tcp 127.0.0.1:{port}: connect: connection refused'
+    )
 
 
 class Script:
@@ -153,4 +279,26 @@ async def test_initial_delay_and_startup_failure() -> None:
     assert world.state == (False, False, {})
     await world.clock.advance(2)
     assert world.state == (False, False, {"c": "startup"})
+    world.manager.forget("u1")
+
+
+async def test_an_end_that_was_asked_for_is_no_failure_of_startup_or_liveness() -> None:
+    given = probed(startup={}, readiness={})
+    world = World(given, startup=UNKNOWN, readiness=GOOD)
+    await world.clock.advance(1)
+    assert world.state == (False, False, {})
+    ref = PodRef("ns", "p", "u1")
+    run = ContainerRecord("id", ref, "c", 0, State.RUNNING, world.clock.now(), world.clock.now())
+    world.manager.follow(given, PodRecord(ref, (), (run,)), "10.0.0.1", world.wake, ending=True)
+    await world.clock.advance(5)
+    assert world.state == (True, True, {})
+    world.manager.forget("u1")
+
+
+async def test_readiness_takes_as_many_periods_as_successes_are_asked_for() -> None:
+    world = World(probed(readiness={"successThreshold": 3}), readiness=GOOD)
+    await world.clock.advance(9)
+    assert world.state == (True, False, {})
+    await world.clock.advance(2)
+    assert world.state == (True, True, {})
     world.manager.forget("u1")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from kubelet.containers.resources import ResourcePolicy
 from kubelet.images.gc import Disk, GcPolicy, images_to_remove
 from kubelet.node.admission import admit_under_pressure
 from kubelet.node.bootstrap import kubeconfig_of
@@ -18,7 +19,7 @@ from kubelet.node.certificates import CertificateDenied, CertificateFile, Certif
 from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
 from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
 from kubelet.node.status import Pressure
-from kubelet.pods.resize import resizes
+from kubelet.pods.resize import memory_refusal, resizes
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubelet.runtime.specs import PodRef, Resources
 from kubelet.server.tls import self_signed
@@ -121,7 +122,27 @@ def running(**resources: int) -> PodRecord:
 def test_resize(limits: dict[str, str], before: dict[str, int], policy: str | None, expected: list[bool]) -> None:
     policies = [{"resourceName": "memory", "restartPolicy": policy}] if policy else []
     given = pod(resources={"limits": limits}, resizePolicy=policies)
-    assert [r.restart for r in resizes(given, running(**before), GIB)] == expected
+    assert [r.restart for r in resizes(given, running(**before), ResourcePolicy(GIB))] == expected
+
+
+def test_memory_does_not_go_below_what_is_used() -> None:
+    assert memory_refusal(None, []) == memory_refusal((100, 99), [("a", 50, 49)]) == ""
+    pod_text = "attempting to set pod memory limit (100) below current usage (100)"
+    own_text = 'attempting to set container "a" memory limit (50) below current usage (60)'
+    assert memory_refusal((100, 100), []) == f"cannot decrease memory limits: {pod_text}"
+    assert memory_refusal((100, 100), [("a", 50, 60), ("b", 9, 1)]) == (
+        f"cannot decrease memory limits: [{pod_text}, {own_text}]"
+    )
+
+
+def test_a_container_that_restarts_may_have_less_memory_at_once() -> None:
+    policies = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    lowered = {"resources": {"limits": {"memory": "64Mi"}}}
+    (in_place,) = resizes(pod(**lowered), running(cpu_shares=2, memory=128 << 20), ResourcePolicy(GIB))
+    (anew,) = resizes(
+        pod(**lowered, resizePolicy=policies), running(cpu_shares=2, memory=128 << 20), ResourcePolicy(GIB)
+    )
+    assert (in_place.lowers_memory, anew.lowers_memory) == (True, False)
 
 
 class Signer:

@@ -10,6 +10,7 @@ import pytest
 
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
+from kubelet.containers.httpget import http_client
 from kubelet.images.manager import ImageManager
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
@@ -19,7 +20,6 @@ from kubelet.pods.objects import NoObjects
 from kubelet.pods.pulls import PodImages
 from kubelet.pods.services import NoServices
 from kubelet.pods.starter import ContainerStarter
-from kubelet.probes.http import probe_client
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import RuntimeUnavailable
@@ -52,7 +52,7 @@ class World:
         self.runtime = SimulatedRuntime(clock)
         self.statuses: dict[str, dict[str, Any]] = {}
         self.finished: list[str] = []
-        self.http = probe_client()
+        self.http = http_client()
         runtime: Any = self.runtime
         node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, folder)
         hooks, exits = HookRunner(runtime, clock, self.http), Exits()
@@ -68,11 +68,15 @@ class World:
             probes=ProbeManager(Prober(runtime, self.http), self.events, clock), recorder=self.events, clock=clock, node=node,
             pods_folder=folder, publish=self._publish, finish=self._finish, release=lambda uid: None,
         )  # fmt: skip
-        self.pods = PodManager(self.kit, self._admit, lambda: True)
+        self.pods = PodManager(self.kit, self._admit, lambda: True, self._know_node)
         self.refusal: tuple[str, str] | None = None
+        self.after_look: tuple[str, str] | None = None
 
     def _admit(self, pod: Any, others: Any) -> tuple[str, str] | None:
         return self.refusal
+
+    async def _know_node(self) -> None:
+        self.refusal = self.after_look
 
     def _publish(self, pod: Any, status: Any) -> None:
         self.statuses[pod["metadata"]["uid"]] = status
@@ -165,6 +169,20 @@ async def test_a_refused_pod_fails(world: World) -> None:
     )
     assert ("OutOfcpu", "no room") in world.events.told
     assert await world.runtime.pods() == {}
+
+
+async def test_a_label_set_just_before_is_seen(world: World) -> None:
+    """The first view of the node may be old: what rests on its labels and taints is judged again by its newest version."""
+    world.refusal = ("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match")
+    world.pods.put(pod())
+    await world.until(lambda: world.phase() == "Running")
+    assert "NodeAffinity" not in world.events.reasons
+    world.refusal = world.after_look = ("TaintToleration", "Predicate TaintToleration failed: why")
+    second = pod()
+    second["metadata"] = {"name": "q", "namespace": "ns", "uid": "u2"}
+    world.pods.put(second)
+    await world.until(lambda: world.phase("u2") == "Failed")
+    assert world.statuses["u2"]["reason"] == "TaintToleration"
 
 
 async def test_missing_volume_is_told_and_retried(world: World) -> None:

@@ -1,0 +1,1 @@
+"""Control groups above containers: a node's, its quality of service classes', its pods'."""
