@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -103,15 +104,57 @@ class TokenReconciler:
             await self._secrets.delete(secret)
 
     def _filled(self, secret: Object, account: Object) -> Object:
+        """The Secret with what it lacks; as it is when it lacks nothing."""
         data = dict(secret.get("data") or {})
-        wanted = {"namespace": namespace_of(secret).encode()}
-        if self._root_ca:
+        wanted = {}
+        if self._root_ca and data.get("ca.crt") != _base64(self._root_ca):
             wanted["ca.crt"] = self._root_ca
+        if not data.get("namespace"):
+            wanted["namespace"] = namespace_of(secret).encode()
         if not data.get("token"):
             wanted["token"] = self._signer.token(account, secret).encode()
-        data.update({field: base64.b64encode(value).decode() for field, value in wanted.items()})
+        if not wanted:
+            return secret
+        data.update({field: _base64(value) for field, value in wanted.items()})
         annotations = {**annotations_of(secret), ACCOUNT_UID: uid_of(account)}
         return {**secret, "metadata": {**secret["metadata"], "annotations": annotations}, "data": data}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+class Reference(NamedTuple):
+    """A token Secret that is gone, and the account that may still name it."""
+
+    account: Key
+    secret: str
+
+
+class ReferenceReconciler:
+    """Takes Secrets that are gone out of their account's list."""
+
+    def __init__(self, secrets: Collection, accounts: Collection) -> None:
+        self._secrets = secrets
+        self._accounts = accounts
+
+    async def reconcile(self, reference: Reference) -> None:
+        account, secret = self._accounts.get(reference.account), Key(reference.account.namespace, reference.secret)
+        if account is None or self._secrets.get(secret) is not None or not _names(account, reference.secret):
+            return
+        fresh = await self._accounts.fetch(reference.account)
+        kept = [entry for entry in fresh.get("secrets") or () if entry.get("name") != reference.secret]
+        if uid_of(fresh) == uid_of(account) and len(kept) < len(fresh.get("secrets") or ()):
+            await self._accounts.update({**fresh, "secrets": kept})
+
+
+def _names(account: Object, secret: str) -> bool:
+    return any(entry.get("name") == secret for entry in account.get("secrets") or ())
+
+
+def _lost(old: Object | None, new: Object | None) -> Iterable[Reference]:
+    if old is not None and new is None:
+        yield from (Reference(account, name_of(old)) for account in account_of(old))
 
 
 def build(context: Context) -> Sequence[Runnable]:
@@ -135,7 +178,10 @@ def build(context: Context) -> Sequence[Runnable]:
     controller = context.controller("serviceaccount_tokens_secret", reconciler)
     controller.watch(secrets.informer, tokens)
     controller.watch(accounts.informer, of_account)
-    return [controller]
+    references = context.controller("serviceaccount_tokens_service", ReferenceReconciler(secrets, accounts))
+    references.watch(accounts.informer, lambda old, new: ())
+    references.watch(secrets.informer, _lost)
+    return [controller, references]
 
 
 CONTROLLER = ControllerSpec(

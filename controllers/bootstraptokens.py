@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from kubeling.client.controller import Result
 
 TYPE = "bootstrap.kubernetes.io/token"
 PREFIX = "bootstrap-token-"
+_NAME = re.compile(f"{PREFIX}[a-z0-9]{{6}}")
 CLUSTER_INFO = Key("kube-public", "cluster-info")
 SIGNATURE_PREFIX = "jws-kubeconfig-"
 NAMESPACE = "kube-system"
@@ -51,7 +53,9 @@ def is_token(secret: Object) -> bool:
 def signing_token(secret: Object, now: datetime) -> tuple[str, str] | None:
     """(id, secret) of a token that may sign; None for others."""
     token_id, token_secret = _data(secret, "token-id"), _data(secret, "token-secret")
-    if not is_token(secret) or name_of(secret) != PREFIX + token_id or not token_id or not token_secret:
+    if not is_token(secret) or not _NAME.fullmatch(name_of(secret)) or name_of(secret) != PREFIX + token_id:
+        return None
+    if not token_secret:
         return None
     left = seconds_left(secret, now)
     if _data(secret, "usage-bootstrap-signing") != "true" or (left is not None and left <= 0):
@@ -72,11 +76,11 @@ def _base64(data: bytes) -> str:
 
 
 def signed(data: Mapping[str, str], tokens: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The ConfigMap's data with a signature for each token and no other."""
+    """The ConfigMap's data with a signature for each token and no other; as it is where there is nothing to sign."""
+    if "kubeconfig" not in data:
+        return dict(data)
     kept = {k: v for k, v in data.items() if not k.startswith(SIGNATURE_PREFIX)}
-    content = data.get("kubeconfig", "")
-    if not content:
-        return kept
+    content = data["kubeconfig"]
     return kept | {f"{SIGNATURE_PREFIX}{i}": signature(content, i, secret) for i, secret in tokens}
 
 

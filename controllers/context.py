@@ -9,12 +9,14 @@ from typing import Protocol, TypeVar
 from controllers.lib.collection import Collection
 from controllers.options import Options
 from kubeling.api.resource import Resource
+from kubeling.client.backoff import KeyedBackoff
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Controller, Reconciler
 from kubeling.client.events import EventRecorder
 from kubeling.client.informers import SharedInformers
 from kubeling.client.rest import Client
 from kubeling.client.store import IndexFunction
+from kubeling.client.workqueue import WorkQueue
 
 K = TypeVar("K", bound=Hashable)
 
@@ -52,9 +54,12 @@ class Context:
             self.recorders[component] = EventRecorder(self.client, component, clock=self.clock)
         return self.recorders[component]
 
-    def controller(self, name: str, reconciler: Reconciler[K], *, workers: int = 0) -> Controller[K]:
+    def controller(
+        self, name: str, reconciler: Reconciler[K], *, workers: int = 0, backoff: KeyedBackoff | None = None
+    ) -> Controller[K]:
         """A controller on the manager's clock; ``name`` is its work queue's in the metrics."""
-        return Controller(name, reconciler, workers=workers or self.workers, clock=self.clock)
+        queue: WorkQueue[K] = WorkQueue(name, clock=self.clock, backoff=backoff)
+        return Controller(name, reconciler, workers=workers or self.workers, queue=queue, clock=self.clock)
 
 
 Build = Callable[[Context], Sequence[Runnable]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from controllers.accounttokens import ACCOUNT_NAME, ACCOUNT_UID, TYPE
 from controllers.context import Context, ControllerSpec, Runnable
@@ -26,6 +26,7 @@ from kubeling.api.meta import (
     resource_version_of,
     uid_of,
 )
+from kubeling.api.podreferences import names_in
 from kubeling.api.resources import CONFIG_MAPS, PODS, SECRETS, SERVICE_ACCOUNTS
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
@@ -50,19 +51,14 @@ def day(text: object) -> date | None:
 
 
 def tracked_long_enough(tracking: Object | None, now: datetime, period: timedelta) -> bool:
-    """Whether the API server has noted the use of tokens for a whole period."""
+    """Whether the API server has noted the use of tokens for a whole period, from the day after it began."""
     since = day(((tracking or {}).get("data") or {}).get("since"))
-    return since is not None and now.date() > since + period
+    return since is not None and now >= datetime.combine(since, time(), UTC) + timedelta(days=1) + period
 
 
-def mounted(pods: Iterable[Object]) -> set[Key]:
-    """The Secrets that pods have as volumes."""
-    return {
-        Key(namespace_of(pod), volume["secret"]["secretName"])
-        for pod in pods
-        for volume in pod["spec"].get("volumes") or ()
-        if (volume.get("secret") or {}).get("secretName")
-    }
+def in_use(pods: Iterable[Object]) -> set[Key]:
+    """The Secrets that pods name, in whatever field."""
+    return {Key(namespace_of(pod), name) for pod in pods for plural, name in names_in(pod) if plural == "secrets"}
 
 
 def plan(
@@ -71,12 +67,12 @@ def plan(
     """What has become of the tokens that no one used for ``period``; a marked one has another period to be noticed."""
     border = (now - period).date()
     known = {Key(namespace_of(a), name_of(a)): a for a in accounts}
-    in_use = mounted(pods)
+    named = in_use(pods)
     invalidate, delete = [], []
     for secret in secrets:
         if not _is_unused(secret, known, border, now - period):
             continue
-        if Key(namespace_of(secret), name_of(secret)) in in_use:
+        if Key(namespace_of(secret), name_of(secret)) in named:
             continue
         since = day(labels_of(secret).get(INVALID_SINCE))
         if since is None:
@@ -91,9 +87,10 @@ def _is_unused(secret: Object, accounts: dict[Key, Object], border: date, oldest
         return False
     if parse_time(secret["metadata"]["creationTimestamp"]) >= oldest:
         return False
-    used = day(labels_of(secret).get(LAST_USED))
-    if used is not None and used >= border:
-        return False
+    if LAST_USED in labels_of(secret):
+        used = day(labels_of(secret)[LAST_USED])
+        if used is None or used >= border:  # one that cannot be read may be of today
+            return False
     notes = annotations_of(secret)
     account = accounts.get(Key(namespace_of(secret), notes.get(ACCOUNT_NAME, "")))
     if account is None or notes.get(ACCOUNT_UID) not in (None, uid_of(account)):

@@ -13,8 +13,9 @@ from kubeling.api.resources import CONFIG_MAPS, NAMESPACES
 from kubeling.client.errors import StartError
 
 NAME = "kube-root-ca.crt"
+_DESCRIBED = "kubernetes.io/description"
 DESCRIPTION = {
-    "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using "
+    _DESCRIBED: "Contains a CA bundle that can be used to verify the kube-apiserver when using "
     "internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed "
     "across distributions of Kubernetes clusters."
 }
@@ -35,7 +36,7 @@ class RootCaReconciler:
         if there is None:
             metadata: Object = {"name": NAME, "namespace": key, "annotations": DESCRIPTION}
             await ensure(self._config_maps, {"metadata": metadata, "data": self._data})
-        elif there.get("data") != self._data or not DESCRIPTION.items() <= annotations_of(there).items():
+        elif there.get("data") != self._data or not annotations_of(there).get(_DESCRIBED):
             metadata = {**there["metadata"], "annotations": {**annotations_of(there), **DESCRIPTION}}
             await self._config_maps.update({**there, "metadata": metadata, "data": self._data})
 

@@ -38,6 +38,10 @@ class Unresolved(Exception):
     """An owner whose kind the server does not serve, or not now: nothing may be deleted for it."""
 
 
+class Impossible(Exception):
+    """A cluster-scoped item cannot have a namespaced owner; no later look will change that."""
+
+
 class Collector:
     """Looks at one item (by uid) at a time."""
 
@@ -58,6 +62,8 @@ class Collector:
         except Unresolved as err:
             log.debug("%s: %s", item, err)
             return Result(UNKNOWN_KIND_SECONDS)
+        except Impossible as err:
+            log.debug("%s: %s", item, err)
         except StatusError as err:
             if not is_not_found(err):
                 raise
@@ -94,7 +100,8 @@ class Collector:
         if resource is None:
             raise Unresolved(f"owner kind {reference['apiVersion']} {reference['kind']} is not served")
         if resource.namespaced and not item.namespace:
-            raise Unresolved(f"a cluster-scoped object cannot have the namespaced owner {reference['name']}")
+            self._tell_elsewhere(item, reference)
+            raise Impossible(f"a cluster-scoped object cannot have the namespaced owner {reference['name']}")
         try:
             owner = await self._client.get(resource, reference["name"], item.namespace if resource.namespaced else "")
         except StatusError as err:
@@ -109,12 +116,17 @@ class Collector:
         self._absent[(item.namespace, reference["uid"])] = None
         if len(self._absent) > ABSENT_SIZE:
             self._absent.popitem(last=False)
-        if reference["uid"] in self._graph.items:
-            fields = ("apiVersion", "kind", "name", "uid")
-            text = ", ".join(f"{f}: {reference.get(f, '')}" for f in fields)
-            why = f'ownerRef [{text}] does not exist in namespace "{item.namespace}"'
-            self._recorder.event(item.obj, "Warning", "OwnerRefInvalidNamespace", why)
+        self._tell_elsewhere(item, reference)
         return Owner.ABSENT
+
+    def _tell_elsewhere(self, item: Item, reference: Object) -> None:
+        """The owner exists, but not where its dependent could have it."""
+        known = self._graph.items.get(reference["uid"])
+        if known is not None and known.namespace and known.namespace != item.namespace:
+            what = f"{reference['apiVersion']}/{reference['kind']}, namespace: {item.namespace}"
+            owner = f"[{what}, name: {reference['name']}, uid: {reference['uid']}]"
+            why = f'ownerRef {owner} does not exist in namespace "{item.namespace}"'
+            self._recorder.event(item.obj, "Warning", "OwnerRefInvalidNamespace", why)
 
     async def _delete(self, item: Item, action: Delete) -> None:
         """Deletes the item as the graph knows it: a newer one answers Conflict and is looked at again."""

@@ -15,6 +15,7 @@ from kubeling.api import selectors
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Key, Object, controller_of, key_of, labels_of, namespace_of, uid_of
 from kubeling.api.resources import JOBS, PODS
+from kubeling.client.backoff import KeyedBackoff
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
 from kubeling.client.events import EventRecorder
@@ -23,6 +24,8 @@ from kubeling.client.store import by_controller
 
 COMPONENT = "job-controller"
 MANAGER = "kubernetes.io/job-controller"
+RETRY_SECONDS = 1.0, 60.0
+"""After a failed request: the first pause and the longest."""
 
 
 class JobReconciler:
@@ -117,7 +120,7 @@ def build(context: Context) -> Sequence[Runnable]:
     pods = context.collection(PODS, indexers={CONTROLLER_UID: by_controller, ORPHANS: orphans_of})
     recorder = context.recorder(COMPONENT)
     reconciler = JobReconciler(jobs, pods, PodControl(pods, recorder), recorder, context.clock)
-    controller = context.controller("job", reconciler)
+    controller = context.controller("job", reconciler, backoff=KeyedBackoff(*RETRY_SECONDS))
     controller.watch(jobs.informer)
     controller.watch(pods.informer, _PodEvents(jobs).keys)
     return [controller]

@@ -15,23 +15,25 @@ from kubeling.client.rest import Client
 FINALIZER_SECONDS = 15  # how long upstream gives finalizers before it looks again
 
 
-async def delete_content(client: Client, namespace: str) -> Remains:
-    """One round of deletion; answers what is left."""
+async def delete_content(client: Client, namespace: str, seconds: float) -> Remains:
+    """One round of deletion, so many seconds after the namespace's own; answers what is left."""
     found = await discover(client)
     remains = Remains(discovery=found.failures)
     resources = [r for r in found.resources if r.namespaced and "delete" in r.verbs and "list" in r.verbs]
     pods = [r for r in resources if (r.group, r.plural) == ("", "pods")]
-    await _delete_all(client, namespace, pods, remains)
+    await _delete_all(client, namespace, pods, remains, seconds)
     if not remains.instances and not remains.failures:
-        await _delete_all(client, namespace, [r for r in resources if r not in pods], remains)
+        await _delete_all(client, namespace, [r for r in resources if r not in pods], remains, seconds)
     return remains
 
 
-async def _delete_all(client: Client, namespace: str, resources: Iterable[Resource], remains: Remains) -> None:
-    await asyncio.gather(*(_delete(client, namespace, resource, remains) for resource in resources))
+async def _delete_all(
+    client: Client, namespace: str, resources: Iterable[Resource], remains: Remains, seconds: float
+) -> None:
+    await asyncio.gather(*(_delete(client, namespace, resource, remains, seconds) for resource in resources))
 
 
-async def _delete(client: Client, namespace: str, resource: Resource, remains: Remains) -> None:
+async def _delete(client: Client, namespace: str, resource: Resource, remains: Remains, seconds: float) -> None:
     try:
         items = await client.list_items(resource, namespace)
         if not items:
@@ -47,9 +49,9 @@ async def _delete(client: Client, namespace: str, resource: Resource, remains: R
     remains.instances[f"{resource.plural}.{resource.group}"] += len(left)
     finalizers = [name for item in left for name in item["metadata"].get("finalizers") or ()]
     remains.finalizers.update(finalizers)
-    estimate = max((_grace(item) for item in left), default=0) if resource.plural == "pods" else 0
-    if finalizers:
-        estimate = max(estimate, FINALIZER_SECONDS)
+    estimate = _grace(items) if (resource.group, resource.plural) == ("", "pods") else 0
+    if seconds >= estimate:
+        estimate = FINALIZER_SECONDS if finalizers else 0
     if not estimate:
         gvr = f"{resource.group}/{resource.version}, Resource={resource.plural}"
         remains.failures.append(f"unexpected items still remain in namespace: {namespace} for gvr: {gvr}")
@@ -68,10 +70,7 @@ async def _delete_items(client: Client, namespace: str, resource: Resource, item
                 raise
 
 
-def _grace(pod: Object) -> int:
-    """Seconds that a pod may take to end; at least 1, so that it is waited for."""
-    status = (pod.get("status") or {}).get("phase")
-    if status in ("Succeeded", "Failed"):
-        return 1
-    grace = pod["metadata"].get("deletionGracePeriodSeconds")
-    return max(1, int(pod["spec"].get("terminationGracePeriodSeconds") or 30 if grace is None else grace))
+def _grace(pods: Iterable[Object]) -> int:
+    """Seconds within which all of these pods have ended, as their specs say."""
+    running = (p for p in pods if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
+    return max((int(p["spec"].get("terminationGracePeriodSeconds") or 0) for p in running), default=0)

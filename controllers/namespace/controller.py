@@ -9,7 +9,7 @@ from controllers.lib.collection import Collection
 from controllers.namespace.conditions import Remains, conditions_of
 from controllers.namespace.content import delete_content
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, is_deleting, name_of
+from kubeling.api.meta import Key, Object, is_deleting, name_of, parse_time
 from kubeling.api.resources import NAMESPACES
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
@@ -36,7 +36,8 @@ class NamespaceReconciler:
         if FINALIZER not in finalizers:
             return None
         namespace = await self._terminating(namespace)
-        remains = await delete_content(self._namespaces.client, key)
+        deleted = parse_time(namespace["metadata"]["deletionTimestamp"])
+        remains = await delete_content(self._namespaces.client, key, (self._clock.now() - deleted).total_seconds())
         namespace = await self._report(namespace, remains)
         if not remains.clean:
             rounds = self._rounds[key] = self._rounds.get(key, 0) + 1

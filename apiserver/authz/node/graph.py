@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from apiserver.registry.facade import Registries
 from kubeling.api.meta import Object, annotations_of, name_of, namespace_of
+from kubeling.api.podreferences import names_in
 
 Reference = tuple[str, str, str]
 """Plural of the resource, namespace (empty for cluster-scoped kinds), name."""
@@ -94,39 +95,9 @@ def pod_references(pod: Object) -> Iterator[Reference]:
         return
     if spec.get("serviceAccountName"):
         yield "serviceaccounts", namespace, spec["serviceAccountName"]
-    for plural, name in (*_container_names(spec), *_volume_names(pod), *_claim_names(pod)):
+    for plural, name in (*names_in(pod), *_claim_names(pod)):
         if name:
             yield plural, namespace, name
-    for secret in spec.get("imagePullSecrets") or ():
-        yield "secrets", namespace, secret.get("name", "")
-
-
-def _container_names(spec: Object) -> Iterator[tuple[str, str]]:
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        for container in spec.get(field) or ():
-            for source in container.get("envFrom") or ():
-                yield "configmaps", (source.get("configMapRef") or {}).get("name", "")
-                yield "secrets", (source.get("secretRef") or {}).get("name", "")
-            for variable in container.get("env") or ():
-                value = variable.get("valueFrom") or {}
-                yield "configmaps", (value.get("configMapKeyRef") or {}).get("name", "")
-                yield "secrets", (value.get("secretKeyRef") or {}).get("name", "")
-
-
-def _volume_names(pod: Object) -> Iterator[tuple[str, str]]:
-    for volume in (pod.get("spec") or {}).get("volumes") or ():
-        yield "secrets", (volume.get("secret") or {}).get("secretName", "")
-        yield "configmaps", (volume.get("configMap") or {}).get("name", "")
-        yield "persistentvolumeclaims", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-        if volume.get("ephemeral"):
-            yield "persistentvolumeclaims", f"{name_of(pod)}-{volume.get('name', '')}"
-        for source in (volume.get("projected") or {}).get("sources") or ():
-            yield "secrets", (source.get("secret") or {}).get("name", "")
-            yield "configmaps", (source.get("configMap") or {}).get("name", "")
-        yield "secrets", ((volume.get("csi") or {}).get("nodePublishSecretRef") or {}).get("name", "")
-        for field in ("cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"):
-            yield "secrets", ((volume.get(field) or {}).get("secretRef") or {}).get("name", "")
-        yield "secrets", (volume.get("azureFile") or {}).get("secretName", "")
 
 
 def _claim_names(pod: Object) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,22 @@ async def test_an_owner_that_never_was_or_lives_elsewhere() -> None:
         made(w, "of-node", node)
         await w.clock.advance(1)
         assert names(w) == ["of-node", "of-unknown", "other"]
-        assert "OwnerRefInvalidNamespace" in [reason for reason, _ in w.events()]
+        uid = elsewhere["metadata"]["uid"]
+        text = f'ownerRef [v1/ConfigMap, namespace: ns, name: other, uid: {uid}] does not exist in namespace "ns"'
+        assert [e for e in w.events() if e[0] == "OwnerRefInvalidNamespace"] == [("OwnerRefInvalidNamespace", text)]
+
+
+async def test_a_cluster_scoped_dependent_of_a_namespaced_owner_stays_and_is_told() -> None:
+    async with World(CONTROLLER) as w:
+        owner = made(w, "owner")
+        w.create(NODES, "n1", {}, namespace="", ownerReferences=[owner_reference(owner, controller=False)])
+        w.api.delete(CONFIG_MAPS, "ns", "owner")
+        await w.settle()
+        assert w.get(NODES, "n1")
+        again = made(w, "again")
+        w.create(NODES, "n2", {}, namespace="", ownerReferences=[owner_reference(again, controller=False)])
+        await w.settle()
+        assert w.get(NODES, "n2") and "OwnerRefInvalidNamespace" in [reason for reason, _ in w.events()]
 
 
 async def test_foreground_deletion_waits_for_blocking_dependents() -> None:
@@ -109,6 +124,13 @@ async def test_a_namespace_is_emptied_pods_first(restarts: int) -> None:
         remaining = condition_of(namespace, "NamespaceContentRemaining")
         assert remaining and remaining["message"] == "Some resources are remaining: pods. has 1 resource instances"
         assert not w.get(SECRETS, "held")["metadata"].get("deletionTimestamp")  # pods go first
+        assert (condition_of(namespace, "NamespaceDeletionContentFailure") or {})["status"] == "False"
+        await w.clock.advance(40)
+        failed = condition_of(w.get(NAMESPACES, "ns"), "NamespaceDeletionContentFailure")
+        assert failed and failed["message"] == (
+            "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: ns "
+            "for gvr: /v1, Resource=pods"
+        )
         w.finish_deleted()
         await w.clock.advance(20)
         held = condition_of(w.get(NAMESPACES, "ns"), "NamespaceFinalizersRemaining")

@@ -17,6 +17,10 @@ PERIOD = timedelta(days=30)
 ACCOUNT = {"metadata": {"name": "a", "namespace": "ns", "uid": "u"}, "secrets": [{"name": "t"}]}
 MOUNTING = {"metadata": {"namespace": "ns"}, "spec": {"volumes": [{"secret": {"secretName": "t"}}]}}
 
+VARIABLE = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "t", "key": "token"}}}
+READING = {"metadata": {"namespace": "ns"}, "spec": {"containers": [{"name": "c", "env": [VARIABLE]}]}}
+PULLING = {"metadata": {"namespace": "ns"}, "spec": {"imagePullSecrets": [{"name": "t"}]}}
+
 
 def token(labels: dict[str, str] | None = None, created: str = "2026-01-01T00:00:00Z", **metadata: Any) -> Object:
     notes = {"kubernetes.io/service-account.name": "a", "kubernetes.io/service-account.uid": "u"}
@@ -31,10 +35,12 @@ def token(labels: dict[str, str] | None = None, created: str = "2026-01-01T00:00
         (token(created="2026-05-20T00:00:00Z"), [ACCOUNT], [], ""),
         (token({LAST_USED: "2026-05-10"}), [ACCOUNT], [], ""),
         (token({LAST_USED: "2026-04-10"}), [ACCOUNT], [], "invalidate"),
-        (token({LAST_USED: "nonsense"}), [ACCOUNT], [], "invalidate"),
+        (token({LAST_USED: "nonsense"}), [ACCOUNT], [], ""),
         (token(), [{**ACCOUNT, "secrets": []}], [], ""),
         (token(), [], [], ""),
         (token(), [ACCOUNT], [MOUNTING], ""),
+        (token(), [ACCOUNT], [READING], ""),
+        (token(), [ACCOUNT], [PULLING], ""),
         (token({INVALID_SINCE: "2026-05-10"}), [ACCOUNT], [], ""),
         (token({INVALID_SINCE: "2026-04-10"}), [ACCOUNT], [], "delete"),
         (token({INVALID_SINCE: "2026-04-10", LAST_USED: "2026-05-20"}), [ACCOUNT], [], ""),
@@ -55,6 +61,8 @@ def test_nothing_is_judged_before_its_use_was_tracked_for_a_period() -> None:
     assert not tracked_long_enough({"data": {"since": "2026-05-15"}}, NOW, PERIOD)
     assert not tracked_long_enough({"data": {"since": "soon"}}, NOW, PERIOD)
     assert tracked_long_enough({"data": {"since": "2026-04-15"}}, NOW, PERIOD)
+    assert not tracked_long_enough({"data": {"since": "2026-05-30"}}, NOW, timedelta(hours=36))
+    assert tracked_long_enough({"data": {"since": "2026-05-30"}}, NOW, timedelta(hours=24))
 
 
 async def test_an_unused_token_is_marked_and_a_period_later_gone() -> None:

@@ -6,10 +6,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
 
-from controllers import accounttokens, bootstraptokens
+from controllers import accounttokens, bootstraptokens, rootca
 from controllers.volumes import EPHEMERAL
 from kubeling.api.meta import Object, is_controlled_by, name_of
-from kubeling.api.resources import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICE_ACCOUNTS
+from kubeling.api.resources import CONFIG_MAPS, NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICE_ACCOUNTS
 from tests.unit.controllers.world import World
 
 
@@ -27,6 +27,7 @@ async def test_tokens_sign_and_expire() -> None:
         w.api.create(SECRETS, token("aaaaaa", expiration="2026-01-01T00:01:00Z"))
         w.api.create(SECRETS, token("bbbbbb"))
         w.api.create(SECRETS, token("cccccc", **{"usage-bootstrap-signing": "false"}))
+        w.api.create(SECRETS, token("TOOLONGID"))
         await w.clock.advance(1)
         data = w.get(CONFIG_MAPS, "cluster-info", "kube-public")["data"]
         assert sorted(data) == ["jws-kubeconfig-aaaaaa", "jws-kubeconfig-bbbbbb", "kubeconfig"]
@@ -36,7 +37,29 @@ async def test_tokens_sign_and_expire() -> None:
         assert checked.headers()["kid"] == "bbbbbb"
         await w.clock.advance(61)
         assert "jws-kubeconfig-aaaaaa" not in w.get(CONFIG_MAPS, "cluster-info", "kube-public")["data"]
-        assert sorted(name_of(s) for s in w.api.all(SECRETS)) == ["bootstrap-token-bbbbbb", "bootstrap-token-cccccc"]
+        assert sorted(name_of(s) for s in w.api.all(SECRETS))[1:] == [
+            "bootstrap-token-bbbbbb",
+            "bootstrap-token-cccccc",
+        ]
+
+
+def test_without_anything_to_sign_the_data_stays() -> None:
+    assert bootstraptokens.signed({"jws-kubeconfig-x": "old"}, [("x", "s")]) == {"jws-kubeconfig-x": "old"}
+
+
+async def test_a_described_ca_certificate_is_left_alone_and_a_changed_one_is_put_right(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("CA")
+    async with World(rootca.CONTROLLER, root_ca_file=str(tmp_path / "ca.crt")) as w:
+        w.create(NAMESPACES, "ns", {}, namespace="")
+        await w.settle()
+        assert w.get(CONFIG_MAPS, rootca.NAME)["data"] == {"ca.crt": "CA"}
+        other = {"kubernetes.io/description": "ours"}
+        w.api.update(CONFIG_MAPS, "ns", rootca.NAME, lambda c: c["metadata"].update(annotations=other))
+        await w.settle()
+        assert w.get(CONFIG_MAPS, rootca.NAME)["metadata"]["annotations"] == other
+        w.api.update(CONFIG_MAPS, "ns", rootca.NAME, lambda c: c.update(data={"ca.crt": "wrong"}))
+        await w.settle()
+        assert w.get(CONFIG_MAPS, rootca.NAME)["data"] == {"ca.crt": "CA"}
 
 
 async def test_ephemeral_volumes_get_claims_of_their_pod() -> None:
@@ -69,6 +92,26 @@ async def test_token_secrets_are_filled_and_go_with_their_account(tmp_path: Path
         claims = jwt.decode(data["token"], ECKey.import_key(pem), algorithms=["ES256"]).claims
         assert claims["sub"] == "system:serviceaccount:ns:robot"
         assert claims["kubernetes.io/serviceaccount/service-account.uid"] == account["metadata"]["uid"]
+        w.api.update(SECRETS, "ns", "t", lambda s: s["data"].update(namespace="b3RoZXI="))
+        await w.settle()
+        assert w.get(SECRETS, "t")["data"]["namespace"] == "b3RoZXI="  # what is there stays
         w.api.delete(SERVICE_ACCOUNTS, "ns", "robot")
         await w.settle()
         assert w.api.all(SECRETS) == []
+
+
+async def test_a_token_that_is_deleted_leaves_its_accounts_list(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "sa.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    async with World(accounttokens.CONTROLLER, service_account_private_key_file=str(tmp_path / "sa.key")) as w:
+        w.api.create(
+            SERVICE_ACCOUNTS,
+            {"metadata": {"name": "robot", "namespace": "ns"}, "secrets": [{"name": "t"}, {"name": "other"}]},
+        )
+        annotations = {"kubernetes.io/service-account.name": "robot"}
+        secret = {"metadata": {"name": "t", "namespace": "ns", "annotations": annotations}}
+        w.api.create(SECRETS, {**secret, "type": "kubernetes.io/service-account-token"})
+        await w.settle()
+        w.api.delete(SECRETS, "ns", "t")
+        await w.settle()
+        assert w.get(SERVICE_ACCOUNTS, "robot")["secrets"] == [{"name": "other"}]
