@@ -19,7 +19,7 @@ from kubeling.api.resources import HORIZONTAL_POD_AUTOSCALERS, PODS
 from kubeling.api.selectors import Selector, SelectorError, parse_labels
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
-from kubeling.client.discovery import discover
+from kubeling.client.discovery import KnownKinds
 from kubeling.client.events import EventRecorder
 
 COMPONENT = "horizontal-pod-autoscaler"
@@ -67,7 +67,8 @@ class HorizontalReconciler:
         self._hpas, self._pods, self._recorder, self._clock = hpas, pods, recorder, clock
         self._client = hpas.client
         self._options = options
-        self._metrics = Metrics(hpas.client)
+        self._kinds = KnownKinds(hpas.client, clock)
+        self._metrics = Metrics(hpas.client, self._kinds)
         self._histories: dict[Key, History] = {}
         self._selectors: dict[Key, Selector] = {}
 
@@ -114,7 +115,7 @@ class HorizontalReconciler:
     async def _resource(self, reference: Object) -> Resource:
         version, kind = reference.get("apiVersion", "v1"), reference["kind"]
         group = version.rpartition("/")[0]
-        resource = (await discover(self._client)).of_kind(version, kind)
+        resource = await self._kinds.of_kind(version, kind)
         if resource is not None:
             return resource
         what = f'no matches for kind "{kind}" in group "{group}"'

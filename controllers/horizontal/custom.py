@@ -14,7 +14,7 @@ from controllers.horizontal.calculator import MetricsUnusable, Usage
 from kubeling.api import quantity, selectors
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Object, parse_time
-from kubeling.client.discovery import discover
+from kubeling.client.discovery import KnownKinds
 from kubeling.client.rest import GENERIC, Client
 
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
@@ -26,8 +26,9 @@ DEFAULT_WINDOW_SECONDS = 60
 class CustomMetrics:
     """Reads single metrics. Raises MetricsUnusable with upstream's text."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, kinds: KnownKinds) -> None:
         self._client = client
+        self._kinds = kinds
 
     async def of_pods(self, namespace: str, selector: str, metric: Object) -> dict[str, Usage]:
         """A metric of each of the selected pods, by the pod's name."""
@@ -43,7 +44,7 @@ class CustomMetrics:
         if described["kind"] == "Namespace" and "/" not in described.get("apiVersion", "v1"):
             path = f"/namespaces/{name}/metrics/{metric_name}"
         else:
-            found = (await discover(self._client)).of_kind(described.get("apiVersion", "v1"), described["kind"])
+            found = await self._kinds.of_kind(described.get("apiVersion", "v1"), described["kind"])
             if found is None:
                 group = described.get("apiVersion", "").rpartition("/")[0]
                 raise _unreachable("custom", f'no matches for kind "{described["kind"]}" in group "{group}"')

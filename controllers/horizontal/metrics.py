@@ -16,6 +16,7 @@ from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of, parse_time
 from kubeling.api.quantity import Quantity
 from kubeling.api.selectors import Selector
+from kubeling.client.discovery import KnownKinds
 from kubeling.client.rest import Client
 
 _PART = re.compile(r"([0-9.]+)(h|ms|us|ns|m|s)")
@@ -66,9 +67,9 @@ UNKNOWN: Object = {"type": ""}
 class Metrics:
     """Works out single metrics."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, kinds: KnownKinds) -> None:
         self._client = client
-        self._custom = CustomMetrics(client)
+        self._custom = CustomMetrics(client, kinds)
 
     async def evaluate(self, metric: Object, target: Target, settings: Settings, now: datetime) -> Found:
         """Raises MetricFailed."""

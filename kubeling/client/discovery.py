@@ -9,6 +9,7 @@ from typing import Any
 
 from kubeling.api.errors import StatusError
 from kubeling.api.resource import Resource, Subresource
+from kubeling.client.clock import Clock
 from kubeling.client.errors import ClientError
 from kubeling.client.rest import Client
 
@@ -27,6 +28,27 @@ class Discovered:
         group = api_version.rpartition("/")[0]
         found = [r for r in self.resources if r.kind == kind and r.group == group]
         return next((r for r in found if r.api_version == api_version), found[0] if found else None)
+
+
+class KnownKinds:
+    """What was discovered, asked for anew after ``seconds`` (upstream's mappers: 30), and at once for a kind not yet known."""
+
+    def __init__(self, client: Client, clock: Clock, seconds: float = 30.0) -> None:
+        self._client = client
+        self._clock = clock
+        self._seconds = seconds
+        self._found = Discovered((), {})
+        self._due = 0.0
+
+    async def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """As ``Discovered.of_kind``. Raises what ``discover`` raises."""
+        now = self._clock.monotonic()
+        known = self._found.of_kind(api_version, kind) if now < self._due else None
+        if known is not None:
+            return known
+        self._found = await discover(self._client)
+        self._due = now + self._seconds
+        return self._found.of_kind(api_version, kind)
 
 
 async def discover(client: Client) -> Discovered:

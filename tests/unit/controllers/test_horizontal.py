@@ -14,6 +14,8 @@ from controllers.horizontal.metrics import Found, MetricFailed, Metrics, Target,
 from kubeling.api.meta import Object, rfc3339
 from kubeling.api.resources import DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, PODS
 from kubeling.api.selectors import parse_labels
+from kubeling.client.clock import FakeClock
+from kubeling.client.discovery import KnownKinds
 from tests.unit.controllers.world import World
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -180,7 +182,8 @@ class Answering:
 
 async def evaluate(metric: Object, *items: Object) -> Found:
     target = Target("ns", 1, 1, parse_labels("a=b"), [pod("p0")])
-    return await Metrics(Answering(list(items))).evaluate(metric, target, SETTINGS, NOW)  # type: ignore[arg-type]  # enough of a client
+    client: Any = Answering(list(items))
+    return await Metrics(client, KnownKinds(client, FakeClock())).evaluate(metric, target, SETTINGS, NOW)
 
 
 async def test_a_metric_gives_size_name_and_status() -> None:

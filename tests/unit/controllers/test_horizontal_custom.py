@@ -14,6 +14,8 @@ from controllers.horizontal.metrics import Found, MetricFailed, Metrics, Target
 from kubeling.api.errors import failure
 from kubeling.api.meta import Object, rfc3339
 from kubeling.api.selectors import parse_labels
+from kubeling.client.clock import FakeClock
+from kubeling.client.discovery import KnownKinds
 from kubeling.client.rest import Client
 from kubeling.client.transport import Transport
 
@@ -102,7 +104,7 @@ def value(name: str, text: str) -> Object:
 async def evaluate(adapters: Adapters, metric: Object, *pods: Object, current: int = 2) -> Found:
     client = Client(Transport("http://test", mock=httpx.MockTransport(adapters)))
     target = Target("ns", current, len(pods), parse_labels("a=b"), list(pods))
-    return await Metrics(client).evaluate(metric, target, SETTINGS, NOW)
+    return await Metrics(client, KnownKinds(client, FakeClock())).evaluate(metric, target, SETTINGS, NOW)
 
 
 def goal(type_: str, text: str) -> Object:

@@ -11,9 +11,19 @@ from controllers.cronjob import CONTROLLER as CRON_JOB
 from controllers.endpoints import ENDPOINT_SLICE
 from controllers.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
 from controllers.job import CONTROLLER as JOB
+from controllers.job import indexes
 from controllers.job.finish import is_finished
+from controllers.job.jobpods import index_of
 from kubeling.api.meta import Object, has_condition, is_deleting, labels_of, name_of, owner_reference, rfc3339, uid_of
-from kubeling.api.resources import CONFIG_MAPS, CRON_JOBS, ENDPOINT_SLICES, JOBS, NODES, PODS, SERVICES
+from kubeling.api.resources import (
+    CONFIG_MAPS,
+    CRON_JOBS,
+    ENDPOINT_SLICES,
+    JOBS,
+    NODES,
+    PODS,
+    SERVICES,
+)
 from tests.unit.controllers.fakeapi import Id
 from tests.unit.controllers.interleaving import RULES, Step, Story, harm, living, pick, play, steps
 from tests.unit.controllers.world import World
@@ -77,6 +87,99 @@ class JobStory(Story):
 
 class IndexedJobStory(JobStory):
     mode = "Indexed"
+
+
+class PerIndexJobStory(Story):
+    """Each index may fail once more, never with exit code 42, and code 7 is ignored; indexes 0 and 1 are enough.
+
+    ``failed``: the exit codes with which each index failed, as the pretended kubelets reported them.
+    """
+
+    controllers = (JOB,)
+    actions = ("fail", "fail", "succeed", "succeed", "ready", "delete", "suspend", "resume")
+    writes_a_step = 8 * COMPLETIONS
+    codes = (1, 1, 42, 7)
+
+    def __init__(self) -> None:
+        self.failed: dict[int, list[int]] = {}
+
+    def begin(self, w: World) -> None:
+        pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "one"}]}
+        rules = [
+            {"action": action, "onExitCodes": {"operator": "In", "values": [code]}}
+            for action, code in (("FailIndex", 42), ("Ignore", 7))
+        ]
+        spec = {
+            "parallelism": 3,
+            "completions": COMPLETIONS,
+            "completionMode": "Indexed",
+            "backoffLimit": 2**31 - 1,
+            "backoffLimitPerIndex": 1,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": rules},
+            "successPolicy": {"rules": [{"succeededIndexes": "0-1"}]},
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": {"metadata": {"labels": {"app": "x"}}, "spec": pod},
+        }
+        w.create(JOBS, "x", spec)
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        pod = pick(living(w), choice)
+        if action in ("suspend", "resume"):
+            w.api.update(JOBS, "ns", "x", lambda job: job["spec"].update(suspend=action == "suspend"))
+        elif pod is None:
+            return
+        elif action == "fail":
+            self._fail(w, pod, self.codes[choice % len(self.codes)])
+        elif action == "succeed":
+            w.set_status(pod, phase="Succeeded")
+        else:
+            harm(w, action, choice)
+
+    def _fail(self, w: World, pod: Object, code: int) -> None:
+        self.failed.setdefault(index_of(pod) or 0, []).append(code)
+        ended = {"exitCode": code, "finishedAt": rfc3339(w.clock.now())}
+        w.set_status(pod, phase="Failed", containerStatuses=[{"name": "c", "state": {"terminated": ended}}])
+
+    def kubelets(self, w: World) -> None:
+        """Deleted pods end by their signal; the others do their work."""
+        for pod in w.pods():
+            if is_deleting(pod) and (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded"):
+                self._fail(w, pod, 143)
+        w.finish_deleted()
+        for pod in living(w):
+            w.set_status(pod, phase="Succeeded" if (pod.get("status") or {}).get("phase") else "Running")
+
+    def end(self, w: World) -> None:
+        w.api.update(JOBS, "ns", "x", lambda job: job["spec"].update(suspend=False))
+
+    def check(self, w: World) -> None:
+        status = w.get(JOBS, "x")["status"]
+        completed = indexes.parse(status.get("completedIndexes"), COMPLETIONS)
+        lost = indexes.parse(status.get("failedIndexes"), COMPLETIONS)
+        assert not completed & lost
+        for index in lost:  # nothing is given up that had not failed often enough, or for good
+            codes = self.failed.get(index, [])
+            assert 42 in codes or sum(code != 7 for code in codes) >= 2, (index, codes)
+        if has_condition({"status": status}, "Complete"):
+            assert {0, 1} <= completed and status["completionTime"]
+        else:
+            assert has_condition({"status": status}, "Failed") and lost
+        assert not status.get("active") and not status["ready"] and not status["terminating"]
+        assert status["uncountedTerminatedPods"] == {}
+        assert not [p for p in w.pods() if p["metadata"].get("finalizers")]
+        self._one_pod_an_index(w)
+
+    def _one_pod_an_index(self, w: World) -> None:
+        """At no moment has an index two pods that have not ended."""
+        running: dict[int, set[str]] = {}
+        for _, type_, ident, obj in w.api.history:
+            if ident[1] != "pods":
+                continue
+            holders = running.setdefault(index_of(obj) or 0, set())
+            over = type_ == "DELETED" or (obj.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+            (holders.discard if over else holders.add)(ident[3])
+            assert len(holders) <= 1, holders
 
 
 class CronJobStory(Story):
@@ -271,6 +374,12 @@ def test_job(drawn: list[Step]) -> None:
 @given(steps(IndexedJobStory()))
 def test_indexed_job(drawn: list[Step]) -> None:
     play(IndexedJobStory(), drawn)
+
+
+@RULES
+@given(steps(PerIndexJobStory()))
+def test_job_with_policies(drawn: list[Step]) -> None:
+    play(PerIndexJobStory(), drawn)
 
 
 @RULES
