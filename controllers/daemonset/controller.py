@@ -9,7 +9,7 @@ from controllers.daemonset.nodes import HASH_LABEL, node_of, placement, pod_for
 from controllers.daemonset.plan import Plan, View, manage, roll, status_of
 from controllers.lib.batches import slow_start
 from controllers.lib.collection import Collection
-from controllers.lib.hashing import content_hash
+from controllers.lib.hashing import pod_template_hash
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
 from controllers.lib.podcontrol import PodControl
 from controllers.lib.pods import is_finished, next_available_in, phase_of
@@ -151,7 +151,7 @@ class DaemonSetReconciler:
 
 
 def _name_hash(owner: Object, _: Object) -> str:
-    return content_hash(owner["spec"]["template"], (owner.get("status") or {}).get("collisionCount"))
+    return pod_template_hash(owner["spec"]["template"], (owner.get("status") or {}).get("collisionCount"))
 
 
 def _hash(pod: Object) -> str:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from controllers.deployment import sizes
-from controllers.lib.hashing import content_hash
+from controllers.lib.hashing import pod_template_hash
 from kubeling.api.meta import (
     Object,
     annotations_of,
@@ -99,7 +99,7 @@ def new_replica_set(deployment: Object, old: Sequence[Object]) -> Object:
     """The ReplicaSet for the deployment's template, as it is to be created."""
     spec = deployment["spec"]
     template = deepcopy(spec["template"])
-    hashed = content_hash(template, (deployment.get("status") or {}).get("collisionCount"))
+    hashed = pod_template_hash(template, (deployment.get("status") or {}).get("collisionCount"))
     template["metadata"] = {**(template.get("metadata") or {})}
     template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), HASH_LABEL: hashed}
     selector = deepcopy(spec["selector"])

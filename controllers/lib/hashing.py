@@ -1,10 +1,13 @@
-"""Short safe names from content: ``5d4f8c7b9``. The form is upstream's; the hash is of our own JSON."""
+"""Short safe names from content: ``5d4f8c7b9``, the very ones that upstream gives."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
+from controllers.lib.gotext import pod_template_text
 
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, no look-alikes: no words arise
 _HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -42,9 +45,9 @@ def safe_encode(text: str) -> str:
     return "".join(_SAFE[byte % len(_SAFE)] for byte in text.encode())
 
 
-def content_hash(content: Any, collisions: int | None = None) -> str:
-    """The safe-encoded hash of a JSON value; another one for each number of collisions."""
-    state = fnv32a(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+def pod_template_hash(template: Mapping[str, Any], collisions: int | None = None) -> str:
+    """The hash in names and labels of what is made from the template; another one for each number of collisions."""
+    state = fnv32a(pod_template_text(template).encode())
     if collisions is not None:
         state = fnv32a(collisions.to_bytes(8, "little"), state)
     return safe_encode(str(state))
