@@ -136,9 +136,4 @@ def disposable(old: Sequence[Object], limit: int) -> list[Object]:
 
 
 def _is_settled_and_empty(rs: Object) -> bool:
-    observed = sizes.count(rs, "observedGeneration")
-    return (
-        sizes.count(rs, "replicas") == 0
-        and sizes.size(rs) == 0
-        and int(rs["metadata"].get("generation") or 0) <= observed
-    )
+    return sizes.count(rs, "replicas") == 0 and sizes.size(rs) == 0 and sizes.is_observed(rs)

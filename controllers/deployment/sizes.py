@@ -81,6 +81,11 @@ def available(rs: Object) -> int:
     return min(count(rs, "availableReplicas"), size(rs))
 
 
+def is_observed(rs: Object) -> bool:
+    """True when the ReplicaSet's controller has acted on its spec as it stands."""
+    return int(rs["metadata"].get("generation") or 0) <= count(rs, "observedGeneration")
+
+
 def occupied(rs: Object) -> int:
     """How many pods the ReplicaSet has or is about to have: those that it has yet to delete still take their place."""
     return max(count(rs, "replicas"), size(rs))
@@ -96,6 +101,9 @@ def size_of_new(deployment: Object, replica_sets: Sequence[Object], new: Object 
     wanted, current = size(deployment), 0 if new is None else size(new)
     if not is_rolling(deployment):
         return wanted
+    others = (rs for rs in replica_sets if new is None or uid_of(rs) != uid_of(new))
+    if not all(is_observed(rs) for rs in others):
+        return current  # one that does not know its size yet may still be making the pods of a greater one
     room = wanted + max_surge(deployment) - sum(occupied(rs) for rs in replica_sets)
     if room <= 0:
         return current

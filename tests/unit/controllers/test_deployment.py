@@ -283,6 +283,16 @@ def test_pods_that_are_yet_to_be_deleted_still_take_their_place() -> None:
     assert [after["spec"]["replicas"] for _, after in decided.updates if name_of(after) == "new"] == [5]
 
 
+def test_a_replica_set_that_has_yet_to_learn_its_size_leaves_no_room() -> None:
+    old, new = rs_of("one", "old", 15, 0), rs_of("two", "new", 5, 0)
+    old["metadata"]["generation"] = 2  # it may be making 20 pods at this very moment
+    deployment = {**deployment_with({}, image="two"), "apiVersion": "apps/v1", "kind": "Deployment"}
+    updates = plan(deployment, [old, new], {}, NOW).updates
+    assert [after["spec"]["replicas"] for _, after in updates if name_of(after) == "new"] == [5]
+    created = plan(deployment, [old], {}, NOW).create
+    assert created is not None and created["spec"]["replicas"] == 0
+
+
 async def test_a_long_name_is_kept_whole_in_the_replica_set() -> None:
     async with world() as w:
         name = "a" * 70

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from hypothesis import given
+from hypothesis import strategies as st
 
 from controllers import replicaset
 from controllers.daemonset import CONTROLLER as DAEMON_SET
 from controllers.daemonset.nodes import node_of
 from controllers.deployment import CONTROLLER as DEPLOYMENT
+from controllers.deployment.sizes import max_surge, max_unavailable
+from controllers.lib.pods import is_finished, is_ready
 from controllers.statefulset import CONTROLLER as STATEFUL_SET
 from kubeling.api.meta import (
     Object,
@@ -135,6 +141,62 @@ class DeploymentStory(Story):
         assert progressing is not None and progressing["reason"] == "NewReplicaSetAvailable"
 
 
+STRATEGIES: tuple[tuple[int | str, int | str], ...] = (("25%", "25%"), (1, 0), (0, 1), (0, 2), (3, "50%"), ("100%", 0))
+
+
+class BoundedDeploymentStory(DeploymentStory):
+    """Nothing happens but what a rollout does: it must never leave its bounds."""
+
+    actions = ("image", "undo", "restart", "pause", "resume", "ready", "ready", "ready")
+
+    def __init__(self, strategy: tuple[int | str, int | str]) -> None:
+        self.strategy = strategy
+
+    def begin(self, w: World) -> None:
+        super().begin(w)
+        surge, unavailable = self.strategy
+        change(w, DEPLOYMENTS, strategy={"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}})
+
+    async def act(self, w: World, action: str, choice: int) -> None:
+        if action == "undo":
+            if (rs := pick(w.api.all(REPLICA_SETS, "ns"), choice)) is not None:
+                change(w, DEPLOYMENTS, template=without_hash(rs["spec"]["template"]))
+        elif action == "restart":
+            stamp = {"labels": {"app": "x"}, "annotations": {"restartedAt": str(choice)}}
+            w.api.update(DEPLOYMENTS, "ns", "x", lambda d: d["spec"]["template"].update(metadata=stamp))
+        else:
+            await super().act(w, action, choice)
+
+    def check(self, w: World) -> None:
+        super().check(w)
+        owner = w.get(DEPLOYMENTS, "x")
+        wanted = owner["spec"]["replicas"]
+        least, most = wanted - max_unavailable(owner), wanted + max_surge(owner)
+        complete = False
+        for pods in moments(w):
+            active = [p for p in pods if not is_deleting(p)]
+            available = sum(is_ready(p) for p in active)
+            complete = complete or available == wanted
+            assert len(active) <= most
+            assert available >= least or not complete
+
+
+def without_hash(template: Object) -> Object:
+    labels = {k: v for k, v in template["metadata"]["labels"].items() if k != "pod-template-hash"}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}
+
+
+def moments(w: World) -> Iterator[list[Object]]:
+    """The pods after every change of one."""
+    pods: dict[str, Object] = {}
+    for _, type_, ident, obj in w.api.history:
+        if ident[1] == "pods":
+            pods[ident[3]] = obj
+            if type_ == "DELETED":
+                del pods[ident[3]]
+            yield list(pods.values())
+
+
 class StatefulSetStory(Story):
     controllers = (STATEFUL_SET,)
     actions = ("scale", "image", "fail", "delete", "ready", "start")
@@ -171,6 +233,23 @@ class StatefulSetStory(Story):
         assert status["currentRevision"] == status["updateRevision"]
         for field in ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
             assert status.get(field, 0) == wanted, field
+
+
+class OrderlyStatefulSetStory(StatefulSetStory):
+    """Nobody but the controller makes and deletes pods: it does so one by one, in order."""
+
+    actions = ("scale", "image", "ready", "ready")
+
+    def check(self, w: World) -> None:
+        super().check(w)
+        before: dict[str, Object] = {}
+        for pods in moments(w):
+            assert sum(is_deleting(p) for p in pods) <= 1
+            now = {name_of(p): p for p in pods}
+            for name in now.keys() - before.keys():
+                lower = [before.get(f"x-{ordinal}") for ordinal in range(int(name.removeprefix("x-")))]
+                assert all(p is not None and is_ready(p) and not is_deleting(p) for p in lower)
+            before = now
 
 
 class ParallelStatefulSetStory(StatefulSetStory):
@@ -229,10 +308,22 @@ class DaemonSetStory(Story):
         )
         assert [status.get(f, 0) for f in fields] == [len(names)] * 5
         assert status["numberMisscheduled"] == status.get("numberUnavailable", 0) == 0
+        for pods in moments(w):
+            assert max(Counter(node_of(p) for p in pods if self.counts(p)).values(), default=0) <= self.most
+
+    most = 1
+
+    def counts(self, pod: Object) -> bool:
+        """Whether the pod takes the only place of its node: until it has ended."""
+        return not is_finished(pod)
 
 
 class SurgingDaemonSetStory(DaemonSetStory):
     update: Object = {"maxUnavailable": 0, "maxSurge": 1}  # constant
+    most = 2
+
+    def counts(self, pod: Object) -> bool:
+        return not is_finished(pod) and not is_deleting(pod)
 
 
 @RULES
@@ -245,6 +336,18 @@ def test_replica_set(drawn: list[Step]) -> None:
 @given(steps(DeploymentStory()))
 def test_deployment(drawn: list[Step]) -> None:
     play(DeploymentStory(), drawn)
+
+
+@RULES
+@given(st.sampled_from(STRATEGIES), steps(BoundedDeploymentStory(STRATEGIES[0])))
+def test_deployment_within_its_bounds(strategy: tuple[int | str, int | str], drawn: list[Step]) -> None:
+    play(BoundedDeploymentStory(strategy), drawn)
+
+
+@RULES
+@given(steps(OrderlyStatefulSetStory()))
+def test_stateful_set_in_order(drawn: list[Step]) -> None:
+    play(OrderlyStatefulSetStory(), drawn)
 
 
 @RULES
