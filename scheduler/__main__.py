@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS
+from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, RESOURCE_CLAIMS
 from kubeling.client.errors import StartError
 from kubeling.client.events import Recorder
 from kubeling.client.flags import CommonOptions, LeaderOptions
@@ -146,7 +146,8 @@ async def serve(options: Options, process: Process) -> None:
     queue = SchedulingQueue(queue_rules(profiles, config))
     needed = World(cache, queue, profiles).follow(informers, listers)
     writer = Writer(client, recorder)
-    informers.informer(PERSISTENT_VOLUME_CLAIMS).add_handler(writer.claim_handler())
+    for resource in (PERSISTENT_VOLUME_CLAIMS, RESOURCE_CLAIMS):
+        informers.informer(resource).add_handler(writer.claim_handler())
     scheduler = Scheduler(profiles, cache, queue, writer)
     elector = elector_for(client, recorder, options, config)
     process.ready["informers"] = lambda: "" if all(i.synced for i in needed) else "nodes and pods are not known yet"

@@ -14,6 +14,7 @@ from kubeling.client.rest import Client, PatchKind
 from kubeling.client.series import SeriesRecorder
 from scheduler.framework.plugin import Preemption
 from scheduler.model.pod import PodInfo
+from scheduler.plugins.dynamicresources.binding import waits_for_binding
 from scheduler.plugins.volumebinding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference
 
 NOTE_LIMIT = 1024
@@ -149,8 +150,20 @@ class Writer:
         if allocation is None and any(r.get("uid") == uid_of(pod.obj) for r in reserved):
             return
         if allocation is not None:
-            status["allocation"] = allocation
+            stamp = {"allocationTimestamp": rfc3339(self._clock.now())} if waits_for_binding(allocation) else {}
+            status["allocation"] = {**allocation, **stamp}
         status["reservedFor"] = [*reserved, {"resource": "pods", "name": pod.key.name, "uid": uid_of(pod.obj)}]
+        await self._client.update(RESOURCE_CLAIMS, {**current, "status": status}, subresource="status")
+
+    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
+        """Takes the pod's reservation away, and with the last one the allocation."""
+        current = await self._client.get(RESOURCE_CLAIMS, name_of(claim), namespace_of(claim))
+        status = dict(current.get("status") or {})
+        left = [r for r in status.pop("reservedFor", None) or () if r.get("uid") != uid_of(pod.obj)]
+        if left:
+            status["reservedFor"] = left
+        else:
+            status = {k: v for k, v in status.items() if k not in ("allocation", "devices")}
         await self._client.update(RESOURCE_CLAIMS, {**current, "status": status}, subresource="status")
 
     def claim_handler(self) -> Callable[[Object | None, Object | None], None]:

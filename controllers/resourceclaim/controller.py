@@ -18,13 +18,14 @@ from controllers.resourceclaim.plan import (
     pod_references,
 )
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, controller_of, key_of, name_of, namespace_of, uid_of
+from kubeling.api.meta import Key, Object, controller_of, is_deleting, key_of, name_of, namespace_of, uid_of
 from kubeling.api.resources import PODS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS
 from kubeling.client.events import EventRecorder
 from kubeling.client.rest import PatchKind
 from kubeling.client.store import by_controller
 
 COMPONENT = "resource_claim"
+MANAGER = "ResourceClaimController"
 CONTROLLER_UID, BY_CLAIM, BY_TEMPLATE = "controller", "resource-claim", "resource-claim-template"
 
 
@@ -36,7 +37,7 @@ class PodReconciler:
 
     async def reconcile(self, key: Key) -> None:
         pod = self._pods.get(key)
-        if pod is None or is_done(pod):
+        if pod is None or is_done(pod) or is_deleting(pod):
             return
         names = claim_names(pod)
         missing = False
@@ -79,8 +80,17 @@ class PodReconciler:
             for entry in pod["spec"]["resourceClaims"]
             if entry.get("resourceClaimTemplateName")
         ]
-        patch = {"metadata": {"uid": uid_of(pod)}, "status": {"resourceClaimStatuses": made}}
-        await self._pods.patch(pod, patch, kind=PatchKind.STRATEGIC, subresource="status")
+        wanted = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name_of(pod), "namespace": namespace_of(pod), "uid": uid_of(pod)},
+            "status": {"resourceClaimStatuses": made},
+        }
+        applied = await self._pods.client.patch(
+            PODS, name_of(pod), wanted, namespace_of(pod), kind=PatchKind.APPLY, subresource="status",
+            field_manager=MANAGER, force=True,
+        )  # fmt: skip
+        self._pods.informer.observe(applied)
 
     async def _reserve(self, pod: Object, claim: Object) -> None:
         status = claim["status"]

@@ -21,6 +21,7 @@ from kubeling.api.meta import (
 )
 
 FINALIZER = "resource.kubernetes.io/delete-protection"
+LONGEST_BASE = 57  # a name has 63 characters, five of them random
 POD_CLAIM = "resource.kubernetes.io/pod-claim-name"
 
 
@@ -49,12 +50,15 @@ def made_for(pod: Object, entry: str, claims: Iterable[Object]) -> Object | None
 
 def claim_from(pod: Object, entry: str, template: Object) -> Object:
     """The claim for an entry; the server finds its name."""
-    spec = template["spec"]
+    spec, base = template["spec"], f"{name_of(pod)}-{entry}-"
+    if len(base) > LONGEST_BASE:  # each part gives its share
+        pod_part, entry_part = (text[: len(text) * LONGEST_BASE // len(base)] for text in (name_of(pod), entry))
+        base = f"{pod_part}-{entry_part}-"
     metadata = {k: deepcopy(v) for k, v in (spec.get("metadata") or {}).items() if k in ("labels", "annotations")}
     return {
         "metadata": {
             **metadata,
-            "generateName": f"{name_of(pod)}-{entry}-",
+            "generateName": base,
             "namespace": namespace_of(pod),
             "annotations": {**(metadata.get("annotations") or {}), POD_CLAIM: entry},
             "ownerReferences": [owner_reference({"apiVersion": "v1", "kind": "Pod", **pod})],
@@ -99,22 +103,23 @@ def pod_references(claim: Object) -> list[Object]:
 def plan_claim(claim: Object, pods: Mapping[str, Object | None], owner: Object | None) -> ClaimPlan:
     """``owner``: the pod that the claim was made for, as far as it is still there.
 
-    A claim that nobody uses any more gives its devices back: whoever comes next may get better ones elsewhere.
+    A claim that nobody uses any more gives its devices back: whoever comes next may get better ones elsewhere. The finalizer of
+    one that nobody has used yet is left alone: the scheduler sets it first, then the allocation.
     """
     status = claim.get("status") or {}
     before: Sequence[Object] = status.get("reservedFor") or ()
     valid = consumers(claim, pods)
     changed = dict(status)
     protected = FINALIZER in (claim["metadata"].get("finalizers") or ())
-    if len(valid) < len(before):
+    ends = not valid and (bool(before) or is_deleting(claim))
+    if valid:
         changed["reservedFor"] = valid
-    if not valid and protected and (before or is_deleting(claim)):
-        changed.pop("allocation", None)
-    if not valid:
+    else:
         changed.pop("reservedFor", None)
-    free = not valid and changed.get("allocation") is None
+    if ends and protected:
+        changed.pop("allocation", None)
     delete = not valid and not is_deleting(claim) and owner is not None and is_done(owner)
-    return ClaimPlan(changed if changed != status else None, free and protected, delete)
+    return ClaimPlan(changed if changed != status else None, ends and protected, delete)
 
 
 def owner_uid(claim: Object) -> str:

@@ -5,11 +5,12 @@ Source: upstream's DynamicResources.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kubeling.api.meta import Object, is_deleting, name_of, uid_of
+from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import Filtering, Plugin, PostFiltered, TryOut
 from scheduler.framework.status import Diagnosis, PluginError, Rejection, reject
@@ -17,6 +18,7 @@ from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
+from scheduler.plugins.dynamicresources.binding import readiness_of, waits_for_binding
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
 from scheduler.plugins.dynamicresources.devices import devices_on, latest, selects
 from scheduler.plugins.dynamicresources.selectors import matches
@@ -31,6 +33,12 @@ class ClaimWriter(Protocol):
 
     async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
         """Reserves the claim for the pod; ``allocation`` is written when it has none yet."""
+
+    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
+        """Takes the pod's reservation away, and with the last one the allocation."""
+
+    async def claims_changed(self) -> None:
+        """Returns when some claim has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,17 @@ class DynamicResources(Plugin):
         super().__init__(args)
         self._pending: dict[str, _Pending] = {}  # uid of a claim
         self._claims: dict[str, list[Object]] = {}  # uid of a pod that has its node
+        self._snapshot: Snapshot | None = None
+        self._seconds = float(args.get("bindingTimeoutSeconds") or 600)
         self.matches: Matches = matches
         self.writer: ClaimWriter | None = None
+
+    def pre_enqueue(self, pod: PodInfo) -> Rejection | None:
+        """A pod whose claims are still to be made is not tried at all: their names in its status bring it in."""
+        for entry in pod.spec.get("resourceClaims") or ():
+            if not entry.get("resourceClaimName") and entry["name"] not in _made(pod):
+                return _not_made(pod)
+        return None
 
     def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
         if not pod.spec.get("resourceClaims"):
@@ -106,6 +123,7 @@ class DynamicResources(Plugin):
         for (claim, _), allocation in zip(wanted, allocations, strict=True):
             self._pending[uid_of(claim)] = _Pending(pod.uid, allocation)
         self._claims[pod.uid] = claims
+        self._snapshot = snapshot
         return None
 
     def unreserve(self, pod: PodInfo, node: str) -> None:
@@ -113,22 +131,50 @@ class DynamicResources(Plugin):
         self._pending = {uid: p for uid, p in self._pending.items() if p.pod != pod.uid}
 
     async def pre_bind(self, pod: PodInfo, node: str) -> Rejection | None:
-        for claim in self._claims.get(pod.uid, ()):
+        claims, waits = self._claims.get(pod.uid, []), False
+        for claim in claims:
             pending = self._pending.get(uid_of(claim))
+            allocation = pending.allocation if pending else None
             if self.writer is not None:
-                await self.writer.take_claim(claim, pod, pending.allocation if pending else None)
+                await self.writer.take_claim(claim, pod, allocation)
+            waits = waits or waits_for_binding(allocation or (claim.get("status") or {}).get("allocation") or {})
         self._claims.pop(pod.uid, None)
-        return None
+        return await self._wait_for_devices(pod, claims) if waits else None
+
+    async def _wait_for_devices(self, pod: PodInfo, claims: list[Object]) -> Rejection | None:
+        """Until the drivers have made the devices ready; where they cannot, others may be found."""
+        if self.writer is None or self._snapshot is None:
+            return None
+        listers, failure = self._snapshot.listers, "device binding timeout"
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    known = (listers.get("ResourceClaim", name_of(c), namespace_of(c)) for c in claims)
+                    current = [c for c in known if c is not None]
+                    found = readiness_of(current)
+                    allocated = all((c.get("status") or {}).get("allocation") for c in current)
+                    if found.failure:
+                        failure = found.failure
+                        break
+                    if found.ready and allocated:
+                        return None
+                    await self.writer.claims_changed()
+        except TimeoutError:
+            pass  # said below
+        for claim in claims:
+            await self.writer.give_claim_back(claim, pod)
+        return reject(failure)
 
     def _find(self, pod: PodInfo, snapshot: Snapshot) -> list[Object] | Rejection:
         """The pod's claims, or why it has to wait."""
-        statuses = (pod.obj.get("status") or {}).get("resourceClaimStatuses") or ()
-        made = {s["name"]: s.get("resourceClaimName") for s in statuses}
+        made = _made(pod)
         found: list[Object] = []
         for entry in pod.spec["resourceClaims"]:
             name = entry.get("resourceClaimName") or made.get(entry["name"])
+            if not name and entry["name"] in made:
+                continue  # the template's controller found that none is needed
             if not name:
-                return reject(f'pod "{pod.namespace}/{pod.key.name}": ResourceClaim not created yet', final=True)
+                return _not_made(pod)
             claim = snapshot.listers.get("ResourceClaim", name, pod.namespace)
             if claim is None:
                 return reject(f'resourceclaim.resource.k8s.io "{name}" not found', final=True)
@@ -182,3 +228,13 @@ class DynamicResources(Plugin):
                 self._pending.pop(uid_of(claim), None)
                 allocations.append(allocation)
         return allocations + [p.allocation for p in self._pending.values()]
+
+
+def _made(pod: PodInfo) -> dict[str, str | None]:
+    """The claims that were made from the pod's templates, by the name of its entry."""
+    statuses = (pod.obj.get("status") or {}).get("resourceClaimStatuses") or ()
+    return {s["name"]: s.get("resourceClaimName") for s in statuses}
+
+
+def _not_made(pod: PodInfo) -> Rejection:
+    return reject(f'pod "{pod.namespace}/{pod.key.name}": ResourceClaim not created yet', final=True)

@@ -38,10 +38,11 @@ def claim(reserved: list[Object], *, allocated: bool = True, **metadata: Any) ->
         (claim([MINE]), LEAVING, None, ClaimPlan({}, unprotect=True)),
         (claim([MINE]), None, None, ClaimPlan({}, unprotect=True)),
         (claim([MINE, OTHERS]), None, None, ClaimPlan({"reservedFor": [OTHERS], "allocation": ALLOCATION})),
+        (claim([], allocated=False), None, None, ClaimPlan()),  # the scheduler is about to allocate it
+        (claim([], allocated=False, deletionTimestamp="x"), None, None, ClaimPlan(unprotect=True)),
         (claim([MINE]), ENDED, ENDED, ClaimPlan({}, unprotect=True, delete=True)),
         (claim([]), None, RUNNING, ClaimPlan()),
         (claim([], deletionTimestamp="x"), None, None, ClaimPlan({}, unprotect=True)),
-        (claim([], allocated=False), None, None, ClaimPlan(unprotect=True)),
         (claim([], allocated=False, finalizers=[]), None, None, ClaimPlan()),
         (claim([MINE], finalizers=[]), ENDED, None, ClaimPlan({"allocation": ALLOCATION})),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -179,9 +180,26 @@ def test_why_a_pod_does_not_fit(wanted: PodInfo, claims: list[Object], message: 
 class Writes:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, Object | None]] = []
+        self.given_back: list[str] = []
 
     async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
         self.taken.append((claim["metadata"]["name"], pod.key.name, allocation))
+
+    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
+        self.given_back.append(claim["metadata"]["name"])
+
+    async def claims_changed(self) -> None:
+        raise AssertionError("there is nothing to wait for")
+
+
+def test_a_pod_without_its_claims_is_not_tried() -> None:
+    plugin = DynamicResources({})
+    assert plugin.pre_enqueue(using("c")) is None
+    waiting = pod("p", resourceClaims=[{"name": "c", "resourceClaimTemplateName": "t"}])
+    rejection = plugin.pre_enqueue(waiting)
+    assert rejection is not None and rejection.message == 'pod "default/p": ResourceClaim not created yet'
+    waiting.obj["status"]["resourceClaimStatuses"] = [{"name": "c", "resourceClaimName": "p-c-x"}]
+    assert plugin.pre_enqueue(waiting) is None
 
 
 async def test_what_was_decided_is_kept_until_it_is_seen_and_written_before_binding() -> None:
@@ -325,3 +343,39 @@ def test_a_device_that_binds_to_its_node_says_so_and_what_to_wait_for() -> None:
     assert (result["bindingConditions"], result["bindingFailureConditions"]) == (["Ready"], ["Broken"])
     (term,) = found["nodeSelector"]["nodeSelectorTerms"]
     assert term["matchFields"][0]["values"] == ["n"]
+
+
+WAITING: Object = {"name": "d", "bindingConditions": ["Ready"], "bindingFailureConditions": ["Broken"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "failure"),
+    [
+        ("Ready", ""),
+        ("Broken", "binding failure condition Broken of device drv/b/d of claim default/c"),
+        ("", "device binding timeout"),
+    ],
+)
+async def test_a_pod_is_bound_when_its_devices_are_ready(condition: str, failure: str) -> None:
+    """The driver says so in the claim's status, after the claim has been seen with its allocation."""
+    plugin, writes = DynamicResources({"bindingTimeoutSeconds": 0.05}), Writes()
+    plugin.writer = writes
+    one = claim("c", request())
+    there = world(one, slices=[slice_("b", WAITING)])
+    place = there.node("b")
+    assert plugin.reserve(using("c"), place, there) is None
+
+    def changed() -> None:
+        one["status"]["allocation"] = writes.taken[0][2]
+        if condition:
+            told = {"type": condition, "status": "True"}
+            one["status"]["devices"] = [{"driver": "drv", "pool": "b", "device": "d", "conditions": [told]}]
+
+    async def idle() -> None:
+        changed()
+        await asyncio.sleep(0 if condition else 1)
+
+    writes.claims_changed = idle  # type: ignore[method-assign]  # the stand-in's own
+    rejection = await plugin.pre_bind(using("c"), "b")
+    assert (rejection.message if rejection else "") == failure
+    assert writes.given_back == (["c"] if failure else [])
