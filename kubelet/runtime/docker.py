@@ -15,6 +15,7 @@ from kubelet.runtime import docker_config as config
 from kubelet.runtime import pause
 from kubelet.runtime.docker_access import DockerAccess
 from kubelet.runtime.docker_address import take_address
+from kubelet.runtime.docker_endpoints import EndpointHealer
 from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
@@ -37,6 +38,7 @@ class DockerRuntime(DockerAccess):
         self._network, self._address = network, address
         self._log_config = log_config or config.log_config()
         self._negative_score: asyncio.Task[bool]
+        self._healing: asyncio.Task[None]
 
     async def start(self) -> None:
         try:
@@ -62,9 +64,11 @@ class DockerRuntime(DockerAccess):
             archive = pause.pause_archive(_ARCHITECTURES[version["Arch"]])
             await call(self._engine.images.import_image(archive))
         self._negative_score = asyncio.create_task(self._allows_negative_score())
+        self._healing = asyncio.create_task(EndpointHealer(self._network.name).run(self._engine))
 
     async def close(self) -> None:
-        await asyncio.wait([self._negative_score])
+        self._healing.cancel()
+        await asyncio.wait([self._negative_score, self._healing])
         await self._engine.close()
 
     async def version(self) -> Mapping[str, Any]:

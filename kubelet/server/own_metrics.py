@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kubelet.pods.spec import is_static
+from kubelet.runtime.metrics import REGISTRY as RUNTIME_REGISTRY
 from kubelet.runtime.records import PodRecord, State
 from kubeling.api.meta import Object
 
@@ -79,4 +80,4 @@ class OwnMetrics:
         states = [c.state for r in known for c in r.containers]
         for state in State:
             self._running_containers.labels(state.value).set(states.count(state))
-        return generate_latest(REGISTRY) + generate_latest(self._registry)
+        return b"".join(map(generate_latest, (REGISTRY, RUNTIME_REGISTRY, self._registry)))
