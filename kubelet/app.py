@@ -13,6 +13,7 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.containers.httpget import http_client
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
+from kubelet.node.identity import client_manager
 from kubelet.node.logind import follow_shutdown
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
@@ -60,10 +61,6 @@ log = logging.getLogger(__name__)
 _TOKEN_CHECK_SECONDS = 60.0
 
 
-class RestartWanted(Exception):
-    """The process is to start again in place."""
-
-
 class Kubelet:
     """All parts of one kubelet. ``client`` is None for one that runs static pods only."""
 
@@ -108,6 +105,7 @@ class Kubelet:
         self.images = make_images(options, runtime, self.clock)
         self.http = http_client()
         self.serving = Serving(options, self.settings, client, self.clock)
+        self.client_certificate = client_manager(options, client, self.clock, self.settings.name) if client else None
         self._build_pods(options)
         self._build_upkeep(options)
 
@@ -300,12 +298,9 @@ class Kubelet:
         if self.mirrors is not None:
             group.create_task(self.mirrors.run(self.api_pods), name="mirror pods")
         group.create_task(self._refresh_tokens(), name="tokens")
-        for manager in self.serving.certificates(self._restart):
-            group.create_task(manager.run(), name="certificate")
-
-    async def _restart(self) -> None:
-        """A new client certificate holds for new connections only: begin anew, which touches no container."""
-        raise RestartWanted("the client certificate was renewed")
+        for manager in (self.serving.manager(), self.client_certificate):
+            if manager is not None:
+                group.create_task(manager.run(), name="certificate")
 
     async def _refresh_tokens(self) -> None:
         while True:

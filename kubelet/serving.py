@@ -1,18 +1,18 @@
-"""The kubelet's HTTPS server with its certificate, and the certificates that the API server signs."""
+"""The kubelet's HTTPS server with its certificate."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from kubelet.node.certificates import CertificateFile, CertificateManager
+from kubelet.node.certificates import CertificateManager
+from kubelet.node.identity import certificate_file
 from kubelet.node.status import NodeSettings
 from kubelet.options import Options
 from kubelet.server.auth import Gate
 from kubelet.server.http import Handler, HttpServer
-from kubelet.server.tls import self_signed, server_context
+from kubelet.server.tls import self_signed, server_context, signed_later
 from kubeling.client.clock import Clock
 from kubeling.client.errors import StartError
 from kubeling.client.rest import Client
@@ -23,7 +23,7 @@ class Serving:
 
     def __init__(self, options: Options, settings: NodeSettings, client: Client | None, clock: Clock) -> None:
         self._options, self._settings, self._client, self._clock = options, settings, client, clock
-        self._folder = Path(options.cert_dir or Path(options.root_dir) / "pki")
+        self._file = certificate_file(options, "kubelet-server")
         self._context: ssl.SSLContext | None = None
 
     def gate(self) -> Gate:
@@ -50,30 +50,33 @@ class Serving:
 
     def _load(self) -> ssl.SSLContext:
         options, settings = self._options, self._settings
+        certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
         try:
-            certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
+            if self._signed:
+                return signed_later(self._file.current, options.client_ca_file)
             if not options.tls_cert_file or not options.tls_private_key_file:
-                certificate, key = self_signed(self._folder, settings.name, settings.ip)
+                certificate, key = self_signed(self._file.folder, settings.name, settings.ip)
             return server_context(certificate, key, options.client_ca_file)
         except (OSError, ValueError) as err:
             raise StartError(f"cannot use the server's certificate: {err}") from err
 
-    def certificates(self, client_renewed: Callable[[], Awaitable[None]]) -> Iterator[CertificateManager]:
-        """Those that the API server signs for us: the client's after a bootstrap, the server's where it is asked for."""
-        options, name = self._options, self._settings.name
-        if self._client is None:
-            return
-        own = CertificateFile(self._folder, "kubelet-client")
-        if options.rotate_certificates and options.bootstrap_kubeconfig and own.current.exists():
-            yield CertificateManager(self._client, self._clock, own, node_name=name, changed=client_renewed)
-        if options.rotate_server_certificates and self._context is not None:
-            file = CertificateFile(self._folder, "kubelet-server")
+    @property
+    def _signed(self) -> bool:
+        """Whether the API server signs the certificate. Until it has, handshakes are refused, as upstream's kubelet does."""
+        given = self._options.tls_cert_file and self._options.tls_private_key_file
+        return self._options.rotate_server_certificates and self._client is not None and not given
 
-            async def serve_it() -> None:
-                assert self._context is not None  # made before any certificate is asked for
-                self._context.load_cert_chain(file.current)
+    def manager(self) -> CertificateManager | None:
+        """Gets and renews the server's certificate; None where that is not wanted or nothing is served."""
+        context, client = self._context, self._client
+        if not self._signed or context is None or client is None:
+            return None
 
-            names = (name, self._settings.ip)
-            yield CertificateManager(
-                self._client, self._clock, file, node_name=name, serving_names=names, changed=serve_it
-            )
+        async def serve_it() -> None:
+            context.load_cert_chain(self._file.current)
+
+        name = self._settings.name
+        names = (name, self._settings.ip)
+        return CertificateManager(
+            client, self._clock, self._file, node_name=name, serving_names=names, changed=serve_it
+        )

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
+import hashlib
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from kubeling.api.errors import StatusError
+from kubeling.api.certificates import PrivateKey, alternative_names, key_pem, new_key, subject
+from kubeling.api.errors import StatusError, is_already_exists
 from kubeling.api.meta import Object, name_of
 from kubeling.api.resources import CERTIFICATE_SIGNING_REQUESTS
 from kubeling.client.clock import Clock
@@ -31,7 +30,9 @@ from kubeling.client.rest import Client
 log = logging.getLogger(__name__)
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
-_POLL_SECONDS, _RETRY_SECONDS = 1.0, 30.0
+CLIENT_USAGES, SERVING_USAGES = ("digital signature", "client auth"), ("digital signature", "server auth")
+_POLL_SECONDS = 1.0
+_RETRY_FIRST, _RETRY_MAX = 2.0, 32.0
 _APPROVAL_SECONDS = 900.0
 
 
@@ -69,29 +70,38 @@ class CertificateFile:
         os.replace(link, self.current)  # noqa: PTH105  # the link itself is moved
 
 
-def make_request(node_name: str, names: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
-    """A signing request and its key, both PEM. ``names`` are DNS names and addresses of a serving certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node_name}"),
-        ]
-    )
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+def node_subject(node_name: str) -> x509.Name:
+    return subject(f"system:node:{node_name}", ["system:nodes"])
+
+
+def make_request(node_name: str, key: PrivateKey, names: Iterable[str] = ()) -> bytes:
+    """A signing request as PEM. ``names`` are DNS names and addresses of a serving certificate."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(node_subject(node_name))
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), private
+        builder = builder.add_extension(alternative_names(names), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def digested_name(key: PrivateKey, node_name: str, usages: Iterable[str]) -> str:
+    """The name of a node's first request: the same key asks under the same name, however often the kubelet starts."""
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    digest = hashlib.new("sha512_256")
+    for part in (public, f"CN=system:node:{node_name},O=system:nodes".encode(), *(u.encode() for u in usages)):
+        digest.update(_base64url(part) + b"|")
+    return f"node-csr-{_base64url(digest.digest()).decode()}"
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def lacks(certificate: x509.Certificate, names: Iterable[str]) -> bool:
+    """Whether a serving certificate misses one of the names that it is to have."""
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+        held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return bool(tuple(names))
+    return any(name not in held for name in alternative_names(names))
 
 
 def rotation_time(certificate: x509.Certificate, jitter: float) -> datetime:
@@ -101,29 +111,30 @@ def rotation_time(certificate: x509.Certificate, jitter: float) -> datetime:
 
 
 async def request_certificate(
-    client: Client, clock: Clock, signer: str, usage: str, request: bytes, generate_name: str
+    client: Client, clock: Clock, signer: str, usages: Iterable[str], request: bytes, name: str = ""
 ) -> bytes:
-    """Sends the request and waits for the answer. Raises CertificateDenied, StatusError and ClientError."""
-    created = await client.create(
-        CERTIFICATE_SIGNING_REQUESTS,
-        {
-            "apiVersion": "certificates.k8s.io/v1",
-            "kind": "CertificateSigningRequest",
-            "metadata": {"generateName": generate_name},
-            "spec": {
-                "request": base64.b64encode(request).decode(),
-                "signerName": signer,
-                "usages": ["digital signature", usage],
-            },
-        },
-    )
+    """Sends the request and waits for the answer; one of that ``name`` that is there already is waited for instead.
+
+    Raises CertificateDenied, StatusError and ClientError.
+    """
+    wanted: Object = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name} if name else {"generateName": "csr-"},
+        "spec": {"request": base64.b64encode(request).decode(), "signerName": signer, "usages": list(usages)},
+    }
+    try:
+        name = name_of(await client.create(CERTIFICATE_SIGNING_REQUESTS, wanted))
+    except StatusError as err:
+        if not name or not is_already_exists(err):
+            raise
     end = clock.monotonic() + _APPROVAL_SECONDS
     while clock.monotonic() < end:
-        found = await client.get(CERTIFICATE_SIGNING_REQUESTS, name_of(created))
+        found = await client.get(CERTIFICATE_SIGNING_REQUESTS, name)
         if (answer := signed(found)) is not None:
             return answer
         await clock.sleep(_POLL_SECONDS)
-    raise CertificateDenied(f"certificate signing request {name_of(created)} was not approved in time")
+    raise CertificateDenied(f"certificate signing request {name} was not approved in time")
 
 
 def signed(request: Object) -> bytes | None:
@@ -139,7 +150,7 @@ def signed(request: Object) -> bytes | None:
 
 
 class CertificateManager:
-    """Keeps one certificate fresh; ``changed`` is called after each new one."""
+    """Keeps one certificate fresh; ``changed`` is called after each new one. ``serving_names`` make it a server's."""
 
     def __init__(
         self,
@@ -149,37 +160,42 @@ class CertificateManager:
         *,
         node_name: str,
         serving_names: tuple[str, ...] = (),
+        first: x509.Certificate | None = None,
         changed: Callable[[], Awaitable[None]],
     ) -> None:
+        """``first`` is in use as long as there is no file."""
         self._client, self._clock, self._file = client, clock, file
         self._node, self._names, self._changed = node_name, serving_names, changed
-        self._jitter = random.random()
+        self._first = first
 
     async def run(self) -> None:
         """For ever: waits until the current certificate is due, then gets the next."""
         while True:
-            current = await asyncio.to_thread(self._file.read)
-            if current is not None:
-                due = rotation_time(current, self._jitter)
+            current = await asyncio.to_thread(self._file.read) or self._first
+            if current is not None and not lacks(current, self._names):
+                due = rotation_time(current, random.random())
                 await self._clock.sleep(max(0.0, (due - self._clock.now()).total_seconds()))
-            try:
-                await self.renew()
-            except (CertificateDenied, StatusError, ClientError, OSError) as err:
-                log.warning("Certificate of node %s: %s; trying again", self._node, err)
-                await self._clock.sleep(_RETRY_SECONDS)
-                continue
+            await self._renew_at_last()
             await self._changed()
 
-    async def renew(self) -> None:
-        """Gets one certificate and writes it. Raises CertificateDenied, StatusError, ClientError and OSError."""
-        serving = bool(self._names)
-        request, key = make_request(self._node, self._names)
-        certificate = await request_certificate(
-            self._client,
-            self._clock,
-            SERVING_SIGNER if serving else CLIENT_SIGNER,
-            "server auth" if serving else "client auth",
-            request,
-            "csr-" if serving else "node-csr-",
-        )
-        await asyncio.to_thread(self._file.write, certificate, key, datetime.now(UTC))
+    async def _renew_at_last(self) -> None:
+        delay = _RETRY_FIRST
+        while True:
+            try:
+                return await self.renew()
+            except (CertificateDenied, StatusError, ClientError, OSError) as err:
+                log.warning("Certificate of node %s: %s; trying again", self._node, err)
+            await self._clock.sleep(delay)
+            delay = min(delay * 2, _RETRY_MAX)
+
+    async def renew(self, key: PrivateKey | None = None) -> None:
+        """Gets one certificate and writes it; a request made with a given ``key`` is named after it.
+
+        Raises CertificateDenied, StatusError, ClientError and OSError.
+        """
+        signer, usages = (SERVING_SIGNER, SERVING_USAGES) if self._names else (CLIENT_SIGNER, CLIENT_USAGES)
+        name = digested_name(key, self._node, usages) if key is not None else ""
+        used = key or new_key()
+        request = make_request(self._node, used, self._names)
+        certificate = await request_certificate(self._client, self._clock, signer, usages, request, name)
+        await asyncio.to_thread(self._file.write, certificate, key_pem(used), datetime.now(UTC))

@@ -49,9 +49,25 @@ def self_signed(folder: Path, name: str, address: str) -> tuple[Path, Path]:
 
 def server_context(certificate: Path, key: Path, client_ca: str) -> ssl.SSLContext:
     """TLS 1.2 and later; client certificates are asked for, and checked when given. Raises OSError and ssl.SSLError."""
+    context = _context(client_ca)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def signed_later(file: Path, client_ca: str) -> ssl.SSLContext:
+    """As ``server_context``, with the certificate and key in one file, which may come later: load it into the context then.
+
+    Until then no handshake succeeds. Raises OSError and ssl.SSLError.
+    """
+    context = _context(client_ca)
+    if file.exists():
+        context.load_cert_chain(file)
+    return context
+
+
+def _context(client_ca: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["http/1.1"])
     if client_ca:
         context.load_verify_locations(client_ca)

@@ -142,6 +142,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._slots = asyncio.Semaphore(limit) if limit else None
         self._keep = keep
         self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends the request; the response's stream gives the connection back when it is closed."""
@@ -151,6 +152,7 @@ class Connections(httpx.AsyncBaseTransport):
         connection: Connection | None = None
         try:
             connection = self._kept() or await self._connect(request, timeouts.get("connect"))
+            self._used.add(connection)
             connection.send(_head(request), request.content)
             async with _limit(timeouts.get("read")):
                 await connection.response()
@@ -188,13 +190,23 @@ class Connections(httpx.AsyncBaseTransport):
 
     def _release(self, connection: Connection | None, *, reuse: bool) -> None:
         if connection is not None:
-            if reuse and self._keep and connection.reusable:
+            current = connection in self._used
+            self._used.discard(connection)
+            if reuse and current and self._keep and connection.reusable:
                 connection.idle_since = asyncio.get_running_loop().time()
                 self._idle.append(connection)
             else:
                 connection.close()
         if self._slots is not None:
             self._slots.release()
+
+    def renew(self, context: ssl.SSLContext | None, *, at_once: bool) -> None:
+        """From now on connections are made with this context. Those in use end with their answers, or ``at_once``."""
+        self._context = context
+        for connection in (*self._idle, *(self._used if at_once else ())):
+            connection.close()
+        self._idle.clear()
+        self._used.clear()
 
     async def aclose(self) -> None:
         """Closes the idle connections; those in use close with their responses."""

@@ -48,6 +48,10 @@ class Client:
         """The same identity and connections under another agent's name, with a limit of its own. Close the first only."""
         return Client(self._transport.throttled(throttle), user_agent=user_agent)
 
+    def renew(self, credentials: kubeconfig.Credentials) -> None:
+        """Goes on with another certificate for the same server; watches resume by themselves. Raises KubeconfigError."""
+        self._transport.renew(credentials)
+
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "", **params: str
     ) -> Object:

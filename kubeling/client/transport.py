@@ -170,6 +170,16 @@ class Transport:
             extensions={"timeout": timeout, **self._extensions},
         )
 
+    def renew(self, credentials: Credentials) -> None:
+        """Goes on with another certificate: open watches break off, other exchanges end as they began.
+
+        Raises KubeconfigError, and then nothing has changed.
+        """
+        context = ssl_context(credentials)
+        for pool, at_once in ((self._pool, False), (self._streams, True)):
+            if isinstance(pool, Connections):
+                pool.renew(context, at_once=at_once)
+
     async def aclose(self) -> None:
         """Closes every connection."""
         await self._pool.aclose()

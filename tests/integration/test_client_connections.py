@@ -88,3 +88,26 @@ async def test_nobody_listens() -> None:
         pass
     with pytest.raises(httpx.ConnectError):
         await get(Connections(None), url)
+
+
+async def test_renewed_connections_end_with_their_answers_or_at_once() -> None:
+    async with serving() as (server, url):
+        pool = Connections(None, limit=3, keep=60.0)
+        assert await get(pool, f"{url}/idle") == "/idle"
+        server.gate.clear()
+        under_way = asyncio.ensure_future(get(pool, f"{url}/under-way"))
+        while not server.waiting:
+            await asyncio.sleep(0.01)
+        pool.renew(None, at_once=False)
+        server.gate.set()
+        assert await under_way == "/under-way"
+        assert await get(pool, f"{url}/next") == "/next"
+        assert server.connections == 2, "what was there before is not used again"
+        server.gate.clear()
+        broken_off = asyncio.ensure_future(get(pool, f"{url}/broken-off"))
+        while not server.waiting:
+            await asyncio.sleep(0.01)
+        pool.renew(None, at_once=True)
+        with pytest.raises(httpx.TransportError):
+            await broken_off
+        await pool.aclose()

@@ -1,29 +1,21 @@
-"""Eviction, image collection, certificates, resize."""
+"""Eviction, image collection, resize."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from kubelet.containers.resources import ResourcePolicy
 from kubelet.images.gc import Disk, GcPolicy, images_to_remove
 from kubelet.node.admission import admit_under_pressure
-from kubelet.node.bootstrap import kubeconfig_of
-from kubelet.node.certificates import CertificateDenied, CertificateFile, CertificateManager, rotation_time, signed
 from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
 from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
 from kubelet.node.status import Pressure
 from kubelet.pods.resize import memory_refusal, resizes
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubelet.runtime.specs import PodRef, Resources
-from kubelet.server.tls import self_signed
-from kubeling.client.clock import FakeClock
 
 GIB = 1 << 30
 
@@ -143,62 +135,6 @@ def test_a_container_that_restarts_may_have_less_memory_at_once() -> None:
         pod(**lowered, resizePolicy=policies), running(cpu_shares=2, memory=128 << 20), ResourcePolicy(GIB)
     )
     assert (in_place.lowers_memory, anew.lowers_memory) == (True, False)
-
-
-class Signer:
-    """Answers every signing request with a certificate made elsewhere, at the second look."""
-
-    def __init__(self, certificate: bytes) -> None:
-        self.certificate, self.created, self.looks = certificate, [], 0  # type: ignore[var-annotated]
-
-    async def create(self, resource: Any, obj: Any) -> Any:
-        self.created.append(obj)
-        return {**obj, "metadata": {"name": "csr-1"}}
-
-    async def get(self, resource: Any, name: str) -> Any:
-        self.looks += 1
-        return {"status": {"certificate": base64.b64encode(self.certificate).decode()} if self.looks > 1 else {}}
-
-
-async def test_certificates_are_requested_and_written(tmp_path: Path) -> None:
-    made, _ = self_signed(tmp_path / "made", "n1", "192.0.2.1")
-    signer: Any = Signer(made.read_bytes())
-    file, clock = CertificateFile(tmp_path / "pki", "kubelet-client"), FakeClock()
-
-    async def nothing() -> None: ...
-
-    manager = CertificateManager(signer, clock, file, node_name="n1", changed=nothing)
-    task = asyncio.create_task(manager.renew())
-    await clock.advance(2)
-    await task
-    spec = signer.created[0]["spec"]
-    request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
-    assert request.subject.rfc4514_string() == "CN=system:node:n1,O=system:nodes"
-    assert (spec["signerName"], spec["usages"]) == (
-        "kubernetes.io/kube-apiserver-client-kubelet",
-        ["digital signature", "client auth"],
-    )
-    certificate = file.read()
-    assert certificate is not None
-    assert b"PRIVATE KEY" in file.current.read_bytes()
-    assert file.current.resolve().stat().st_mode & 0o777 == 0o600
-    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    assert rotation_time(certificate, 0.5) - certificate.not_valid_before_utc == life * 0.8
-    assert life > timedelta(days=300)
-
-
-def test_denied_requests_and_the_new_kubeconfig() -> None:
-    with pytest.raises(CertificateDenied, match="was denied: no"):
-        signed({"status": {"conditions": [{"type": "Denied", "message": "no"}]}})
-    given = {
-        "current-context": "x",
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://s"}}],
-        "users": [{"name": "u", "user": {"token": "secret"}}],
-    }
-    found = kubeconfig_of(given, Path("/pki/current.pem"))
-    assert found["clusters"][0]["cluster"] == {"server": "https://s"}
-    assert "secret" not in str(found)
 
 
 def test_soft_thresholds_and_reclaim() -> None:
