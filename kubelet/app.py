@@ -54,6 +54,7 @@ from kubeling.api.resources import SERVICES
 from kubeling.client.clock import Clock, SystemClock
 from kubeling.client.errors import StartError
 from kubeling.client.events import EventRecorder
+from kubeling.client.flags import flag_values
 from kubeling.client.informers import SharedInformers
 from kubeling.client.rest import Client
 
@@ -270,6 +271,7 @@ class Kubelet:
             configuration=configuration_of(self.options, self.configuration),
             pods_folder=self.pods_folder,
             version=self.options.kubernetes_version,
+            flags=flag_values(self.options),
         )
         return await self.serving.start(api.handle)
 

@@ -84,6 +84,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("authentication.webhook.enabled", "authentication_token_webhook"),
     Setting("authentication.anonymous.enabled", "anonymous_auth"),
     Setting("authorization.mode", "authorization_mode"),
+    Setting("authentication.webhook.cacheTTL", "authentication_token_webhook_cache_ttl", _same, go_duration),
+    Setting(
+        "authorization.webhook.cacheAuthorizedTTL", "authorization_webhook_cache_authorized_ttl", _same, go_duration
+    ),
+    Setting(
+        "authorization.webhook.cacheUnauthorizedTTL", "authorization_webhook_cache_unauthorized_ttl", _same, go_duration
+    ),
     Setting("registerWithTaints", "register_with_taints", _taints_to_option, _taints_to_config),
     Setting("maxPods", "max_pods"),
     Setting("podPidsLimit", "pod_max_pids"),
@@ -156,9 +163,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
         ("containerRuntimeEndpoint", "imageServiceEndpoint", "runtimeRequestTimeout"), "the runtime is Docker"
     ),
     **dict.fromkeys(("podLogsDir", "containerLogMonitorInterval", "containerLogMaxWorkers"), "Docker keeps the logs"),
-    "authentication.webhook.cacheTTL": "two minutes",
-    "authorization.webhook.cacheAuthorizedTTL": "five minutes",
-    "authorization.webhook.cacheUnauthorizedTTL": "thirty seconds",
     "syncFrequency": "a pod is looked at every minute",
     "fileCheckFrequency": "static pods are looked for every second",
     "httpCheckFrequency": "there are no static pods from URLs",

@@ -10,7 +10,7 @@ from kubelet.node.certificates import CertificateManager
 from kubelet.node.identity import certificate_file
 from kubelet.node.status import NodeSettings
 from kubelet.options import Options
-from kubelet.server.auth import Gate
+from kubelet.server.auth import Gate, Memory
 from kubelet.server.http import Handler, HttpServer
 from kubelet.server.tls import self_signed, server_context, signed_later
 from kubeling.client.clock import Clock
@@ -35,6 +35,11 @@ class Serving:
             anonymous=options.anonymous_auth,
             tokens=options.authentication_token_webhook,
             always_allow=options.authorization_mode == "AlwaysAllow",
+            memory=Memory(
+                options.authentication_token_webhook_cache_ttl,
+                options.authorization_webhook_cache_authorized_ttl,
+                options.authorization_webhook_cache_unauthorized_ttl,
+            ),
         )
 
     async def start(self, handler: Handler) -> HttpServer:

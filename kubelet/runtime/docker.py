@@ -16,6 +16,7 @@ from kubelet.runtime import pause
 from kubelet.runtime.docker_access import DockerAccess
 from kubelet.runtime.docker_address import take_address
 from kubelet.runtime.docker_endpoints import EndpointHealer
+from kubelet.runtime.docker_helpers import NegativeScore, remove_helpers
 from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
@@ -37,8 +38,8 @@ class DockerRuntime(DockerAccess):
         super().__init__(cluster, node)
         self._network, self._address = network, address
         self._log_config = log_config or config.log_config()
-        self._negative_score: asyncio.Task[bool]
-        self._healing: asyncio.Task[None]
+        self._negative_score = NegativeScore(cluster, node)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         try:
@@ -63,12 +64,14 @@ class DockerRuntime(DockerAccess):
         if await self.image(pause.IMAGE) is None:
             archive = pause.pause_archive(_ARCHITECTURES[version["Arch"]])
             await call(self._engine.images.import_image(archive))
-        self._negative_score = asyncio.create_task(self._allows_negative_score())
-        self._healing = asyncio.create_task(EndpointHealer(self._network.name).run(self._engine))
+        await call(remove_helpers(self._engine, self._cluster, self._node))
+        upkeep = self._negative_score.find_out(self._engine), EndpointHealer(self._network.name).run(self._engine)
+        self._tasks = [asyncio.create_task(work) for work in upkeep]
 
     async def close(self) -> None:
-        self._healing.cancel()
-        await asyncio.wait([self._negative_score, self._healing])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         await self._engine.close()
 
     async def version(self) -> Mapping[str, Any]:
@@ -88,26 +91,8 @@ class DockerRuntime(DockerAccess):
 
     # --- life of containers --------------------------------------------------------------------------------------
 
-    async def _allows_negative_score(self) -> bool:
-        """Whether the machine lets containers have a negative OOM score; runc's message does not always say so."""
-        labels = {config.CLUSTER: self._cluster}
-        body: dict[str, Any] = {
-            "Image": pause.IMAGE,
-            "Labels": labels,
-            "HostConfig": {"OomScoreAdj": -1, "NetworkMode": "none", "LogConfig": {"Type": "none", "Config": {}}},
-        }
-        container = await self._engine.containers.create(body)
-        try:
-            await container.start()
-        except aiodocker.DockerError as err:
-            log.info("This machine allows no negative OOM scores (%s): doing without", err.message)
-            return False
-        finally:
-            await container.delete(force=True)
-        return True
-
     async def _create(self, name: str, uid: str, body: dict[str, Any]) -> DockerContainer:
-        if body["HostConfig"].get("OomScoreAdj", 0) < 0 and not await self._negative_score:
+        if body["HostConfig"].get("OomScoreAdj", 0) < 0 and not await self._negative_score.allowed(self._engine):
             body["HostConfig"]["OomScoreAdj"] = 0
         try:
             container = await self._engine.containers.create(body, name=name)

@@ -45,6 +45,7 @@ class DockerImages:
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
         self._engine: aiodocker.Docker
+        self._helper_labels = {config.CLUSTER: cluster}
         self._images: dict[str, tuple[float, ImageRecord]] = {}
 
     async def images(self) -> list[ImageRecord]:
@@ -86,7 +87,7 @@ class DockerImages:
 
     async def extract_image(self, name: str, folder: str) -> None:
         container = await call(
-            self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": {config.CLUSTER: self._cluster}})
+            self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": self._helper_labels})
         )
         try:
             with tempfile.TemporaryFile(dir=folder) as archive:  # not in memory: images may be large

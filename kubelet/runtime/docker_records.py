@@ -11,6 +11,7 @@ import aiodocker
 import aiohttp
 
 from kubelet.runtime import docker_config as config
+from kubelet.runtime.docker_helpers import helper_labels
 from kubelet.runtime.docker_images import DockerImages, call
 from kubelet.runtime.protocol import NotFound
 from kubelet.runtime.records import (
@@ -29,7 +30,7 @@ class DockerRecords(DockerImages):
 
     def __init__(self, cluster: str, node: str) -> None:
         super().__init__(cluster)
-        self._node = node
+        self._node, self._helper_labels = node, helper_labels(cluster, node)
         self._known: dict[str, ContainerRecord | SandboxRecord] = {}
         self._of_pod: dict[str, set[str]] = {}
         self._changed: dict[str, int] = {}

@@ -12,42 +12,50 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from kubelet.node.machine import memory_info
-from kubelet.pods import spec as podspec
 from kubelet.pods.manager import PodManager
 from kubelet.probes.metrics import REGISTRY as PROBE_REGISTRY
-from kubelet.runtime.execute import execute
 from kubelet.runtime.protocol import Runtime
-from kubelet.runtime.records import ContainerRecord, PodRecord, State
+from kubelet.runtime.records import PodRecord
 from kubelet.server.auth import Gate
 from kubelet.server.cadvisor import cadvisor_metrics
+from kubelet.server.containers import ContainerApi
 from kubelet.server.http import Request, Response, Upgrade, error_response, json_response
-from kubelet.server.logs import serve_logs
-from kubelet.server.metrics import resource_metrics
+from kubelet.server.metrics import health_slis, resource_metrics
+from kubelet.server.node_logs import NOT_FOUND, serve_file
 from kubelet.server.own_metrics import OwnMetrics
-from kubelet.server.portforward import serve_port_forward
-from kubelet.server.remote import run_attach, run_exec, serve_streams
 from kubelet.server.stats import Usage
 from kubelet.server.summary import Summary
+from kubelet.server.zpages import flagz, statusz
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
+from kubeling.client.logs import set_verbosity
 
 Answer = Response | Upgrade
+_CHECKS = ("ping", "log", "syncloop")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``pattern`` is matched against the whole path; its groups go to the handler."""
+    """``pattern`` is matched against the whole path; its groups go to the handler. Below ``prefix`` nothing else is served."""
 
     methods: tuple[str, ...]
+    prefix: str
     pattern: re.Pattern[str]
     handler: Callable[..., Awaitable[Answer]]
 
+    @classmethod
+    def of(cls, methods: tuple[str, ...], path: str, handler: Callable[..., Awaitable[Answer]]) -> Route:
+        """``path`` is a fixed beginning, and after it a regular expression."""
+        prefix = re.match(r"(?:/[\w.]+)+", path)
+        assert prefix is not None  # every path begins with a name
+        return cls(methods, prefix[0], re.compile(path), handler)
+
 
 def health_answer(checks: Sequence[str], wrong: Mapping[str, str], *, verbose: bool) -> Response:
-    """``ok``, or with what is wrong line by line, as upstream's health handlers answer."""
+    """``ok``, or what is wrong line by line, as upstream's health handlers answer: why is told at the check's own path."""
     failed = [check for check in checks if check in wrong]
-    lines = [f"[-]{c} failed: {wrong[c]}" if c in wrong else f"[+]{c} ok" for c in checks]
+    lines = [f"[-]{c} failed: reason withheld" if c in wrong else f"[+]{c} ok" for c in checks]
     if failed:
         return error_response(500, "\n".join([*lines, "healthz check failed", ""]))
     return Response(200, ("\n".join([*lines, "healthz check passed", ""]) if verbose else "ok").encode())
@@ -64,7 +72,7 @@ def running_pod(record: PodRecord) -> Object:
 
 
 class KubeletApi:
-    """Answers requests about the node's pods. ``configuration`` is what /configz shows."""
+    """Answers requests about the node's pods. ``configuration`` is what /configz shows, ``flags`` what /flagz does."""
 
     def __init__(
         self,
@@ -77,6 +85,7 @@ class KubeletApi:
         configuration: Mapping[str, Any],
         pods_folder: Path = Path("/var/lib/kubelet/pods"),
         version: str = "1.36",
+        flags: Mapping[str, str] | None = None,
         logs_folder: Path = Path("/var/log"),
     ) -> None:
         self._pods, self._runtime, self._gate, self._clock = pods, runtime, gate, clock
@@ -84,60 +93,84 @@ class KubeletApi:
         self._usage = Usage(runtime)
         self._stats = Summary(self._usage, runtime, node_name, pods_folder)
         self._metrics = OwnMetrics(node_name, version)
-        pod = r"/([^/]+)/([^/]+)(?:/[^/]+)??"  # namespace, name and, which nobody needs, the UID
-        container = pod + r"/([^/]+)"
-        get, both = ("GET", "HEAD"), ("GET", "POST")
+        self._version, self._flags, self._started = version, flags or {}, clock.now()
+        of_pod = r"/([^/]+)/([^/]+)(?:/([^/]+))?"  # namespace, name and, where it has to be that very pod, the UID
+        one = r"/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)"
+        get, both, post = ("GET", "HEAD"), ("GET", "POST"), ("POST",)
+        containers = ContainerApi(pods, runtime, clock)
         self._routes = tuple(
-            Route(methods, re.compile(pattern), handler)
-            for methods, pattern, handler in (
+            Route.of(methods, path, handler)
+            for methods, path, handler in (
                 (get, r"/healthz(?:/(ping|log|syncloop))?", self._healthz),
                 (get, r"/pods/?", self._list_pods),
                 (get, r"/runningpods/?", self._running_pods),
-                (get, r"/containerLogs/([^/]+)/([^/]+)/([^/]+)", self._logs),
-                (both, r"/exec" + container, self._exec),
-                (both, r"/attach" + container, self._attach),
-                (("POST",), r"/run" + container, self._run),
-                (both, r"/portForward" + pod, self._port_forward),
+                (get, r"/containerLogs/([^/]+)/([^/]+)/([^/]+)", containers.logs),
+                (both, "/exec" + one, containers.exec),
+                (both, "/attach" + one, containers.attach),
+                (post, "/run" + one, containers.run),
+                (both, "/portForward" + of_pod, containers.port_forward),
+                (post, r"/checkpoint/([^/]+)/([^/]+)/([^/]+)", containers.checkpoint),
                 (get, r"/metrics", self._own_metrics),
                 (get, r"/metrics/cadvisor", self._cadvisor),
                 (get, r"/metrics/resource", self._resource),
                 (get, r"/metrics/probes", self._probes),
+                (get, r"/metrics/slis", self._slis),
                 (get, r"/stats/summary", self._summary),
                 (get, r"/configz", self._configz),
                 (get, r"/logs(?:/(.*))?", self._node_logs),
+                (get, r"/statusz", self._statusz),
+                (get, r"/flagz", self._flagz),
+                (("PUT",), r"/debug/flags/v", self._verbosity),
+                (get, r"/debug/pprof(?:/.*)?", self._no_profiles),
             )
         )
 
+        roots = {r.prefix.strip("/") for r in self._routes}
+        self._buckets = {root if root.startswith("metrics") else root.split("/")[0] for root in roots}
+
     async def handle(self, request: Request) -> Answer:
-        """Authenticates, authorizes, then answers."""
-        refusal = await self._gate.refuse(request)
-        if refusal is not None:
-            return refusal
-        known = False
-        for route in self._routes:
-            if match := route.pattern.fullmatch(request.path):
-                known = True
-                if request.method in route.methods:
-                    return await self._measured(request, route.handler(request, *match.groups()))
-        return error_response(405, "405: Method Not Allowed") if known else error_response(404, "404 page not found")
-
-    # --- about the node ------------------------------------------------------------------------------------------
-
-    async def _measured(self, request: Request, answering: Awaitable[Answer]) -> Answer:
-        begun, labels = self._clock.monotonic(), self._metrics.begin(request.method, request.path)
+        """Authenticates, authorizes, then answers. What nothing is served below is unknown to everybody."""
+        begun, labels = self._clock.monotonic(), self._metrics.begin(request.method, request.path, self._buckets)
         try:
-            return await answering
+            return await self._answer(request)
         finally:
             self._metrics.end(labels, self._clock.monotonic() - begun)
 
+    async def _answer(self, request: Request) -> Answer:
+        below = [r for r in self._routes if request.path == r.prefix or request.path.startswith(r.prefix + "/")]
+        if not below:
+            return NOT_FOUND
+        if (refusal := await self._gate.refuse(request)) is not None:
+            return refusal
+        matching = [(r, match) for r in below if (match := r.pattern.fullmatch(request.path))]
+        for route, match in matching:
+            if request.method in route.methods:
+                return await route.handler(request, *match.groups())
+        if not matching:
+            return error_response(404, "404: Page Not Found")
+        allowed = ", ".join(m for route, _ in matching for m in route.methods)
+        return Response(405, b"405: Method Not Allowed", headers=(("Allow", allowed),))
+
+    # --- about the node ------------------------------------------------------------------------------------------
+
+    def _wrong(self) -> Mapping[str, str]:
+        """What is wrong, by the name of the check that finds it."""
+        return {"syncloop": self._pods.runtime_error} if self._pods.runtime_error else {}
+
     async def _healthz(self, request: Request, check: str | None) -> Answer:
-        wrong = {"syncloop": self._pods.runtime_error} if self._pods.runtime_error else {}
-        return health_answer(
-            [check] if check else ["ping", "log", "syncloop"], wrong, verbose="verbose" in request.query
-        )
+        wrong = self._wrong()
+        if check is not None:
+            return (
+                error_response(500, f"internal server error: {wrong[check]}\n")
+                if check in wrong
+                else Response(200, b"ok")
+            )
+        checks = [c for c in _CHECKS if c not in request.query.get("exclude", [])]
+        return health_answer(checks, wrong, verbose="verbose" in request.query)
 
     async def _list_pods(self, request: Request) -> Answer:
-        return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": self._pods.pods()})
+        items = [{k: v for k, v in pod.items() if k not in ("kind", "apiVersion")} for pod in self._pods.pods()]
+        return json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
 
     async def _running_pods(self, request: Request) -> Answer:
         """What the runtime runs, told as pods: names and images alone."""
@@ -169,65 +202,27 @@ class KubeletApi:
         now, monotonic, brief = self._clock.now(), self._clock.monotonic(), request.flag("only_cpu_and_memory")
         return json_response(await self._stats.answer(self._pods.pods(), now, monotonic, brief=brief))
 
+    async def _slis(self, request: Request) -> Answer:
+        return Response(200, health_slis(_CHECKS, self._wrong()).encode(), _METRICS_TYPE)
+
     async def _node_logs(self, request: Request, name: str | None) -> Answer:
-        root = self._logs_folder.resolve()
-        path = (root / (name or "")).resolve()
-        if path != root and root not in path.parents:
-            return error_response(404, "404 page not found")
-        if path.is_dir():
-            names = sorted(p.name + ("/" if p.is_dir() else "") for p in path.iterdir())
-            links = "".join(f'<a href="{n}">{n}</a>\n' for n in names)
-            return Response(200, f"<pre>\n{links}</pre>\n".encode(), "text/html; charset=utf-8")
-        if path.is_file():
-            return Response(200, path.read_bytes())
-        return error_response(404, "404 page not found")
+        return await serve_file(self._logs_folder, name or "")
 
-    # --- about containers ----------------------------------------------------------------------------------------
+    async def _statusz(self, request: Request) -> Answer:
+        text = statusz("kubelet", self._started, self._clock.now(), self._version, {r.prefix for r in self._routes})
+        return Response(200, text.encode())
 
-    async def _logs(self, request: Request, namespace: str, name: str, container: str) -> Answer:
-        pod = self._pods.find(namespace, name)
-        if pod is None:
-            return error_response(404, f'pod "{name}" not found')
-        return await serve_logs(self._runtime, pod, container, request, self._clock.now())
+    async def _flagz(self, request: Request) -> Answer:
+        return Response(200, flagz("kubelet", self._flags).encode())
 
-    async def _running(self, namespace: str, name: str, container: str) -> ContainerRecord | Response:
-        pod = self._pods.find(namespace, name)
-        if pod is None:
-            return error_response(404, "pod does not exist")
-        record = (await self._runtime.pod(podspec.ref_of(pod))).latest(container)
-        if record is None:
-            return error_response(404, f"container not found ({container!r})".replace("'", '"'))
-        if record.state is not State.RUNNING:
-            return error_response(500, f"container {container} is not running")
-        return record
+    async def _verbosity(self, request: Request) -> Answer:
+        """``PUT`` with a number, as ``--v``."""
+        text = request.body.decode(errors="replace")
+        try:
+            set_verbosity(int(text))
+        except ValueError:
+            return error_response(400, f'error setting value: strconv.ParseInt: parsing "{text}": invalid syntax\n')
+        return Response(200, f"successfully set klog.logging.verbosity to {text}".encode())
 
-    async def _exec(self, request: Request, namespace: str, name: str, container: str) -> Answer:
-        record = await self._running(namespace, name, container)
-        if isinstance(record, Response):
-            return record
-        command = request.query.get("command", [])
-        if not command:
-            return error_response(400, "you must specify a command")
-        return serve_streams(request, lambda c, w: run_exec(self._runtime, record.id, command, c, w))
-
-    async def _attach(self, request: Request, namespace: str, name: str, container: str) -> Answer:
-        record = await self._running(namespace, name, container)
-        if isinstance(record, Response):
-            return record
-        return serve_streams(request, lambda c, w: run_attach(self._runtime, record.id, c, w))
-
-    async def _run(self, request: Request, namespace: str, name: str, container: str) -> Answer:
-        record = await self._running(namespace, name, container)
-        if isinstance(record, Response):
-            return record
-        done = await execute(self._runtime, record.id, request.value("cmd").split())
-        return Response(500 if done.code else 200, done.output)
-
-    async def _port_forward(self, request: Request, namespace: str, name: str) -> Answer:
-        pod: Object | None = self._pods.find(namespace, name)
-        if pod is None:
-            return error_response(404, "pod does not exist")
-        sandbox = (await self._runtime.pod(podspec.ref_of(pod))).sandbox
-        if sandbox is None:
-            return error_response(500, "the pod's sandbox does not run")
-        return serve_port_forward(request, lambda port: self._runtime.dial(sandbox, port), podspec.ref_of(pod).uid)
+    async def _no_profiles(self, request: Request) -> Answer:
+        return error_response(405, "profiling endpoint is disabled.\n")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from kubelet.server.http import Request, Response, error_response
 from kubeling.api.errors import StatusError
@@ -14,8 +15,9 @@ from kubeling.client.clock import Clock
 from kubeling.client.errors import ClientError
 from kubeling.client.rest import Client
 
-_TOKEN_SECONDS, _ALLOWED_SECONDS, _DENIED_SECONDS = 120.0, 300.0, 30.0
-_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+log = logging.getLogger(__name__)
+_MOST_REMEMBERED = 4096
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 # the path's first part to the subresources of nodes of which one is enough; everything else is nodes/proxy
 _SUBRESOURCES: Mapping[str, tuple[str, ...]] = {
     "stats": ("stats",),
@@ -26,7 +28,12 @@ _SUBRESOURCES: Mapping[str, tuple[str, ...]] = {
     "runningpods": ("pods", "proxy"),
     "healthz": ("healthz", "proxy"),
     "configz": ("configz", "proxy"),
+    "statusz": ("statusz", "proxy"),
 }
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +56,55 @@ def user_of_certificate(peer: Mapping[str, Any]) -> User | None:
 
 
 def node_subresources(path: str) -> tuple[str, ...]:
-    return _SUBRESOURCES.get(path.strip("/").split("/")[0].lower(), ("proxy",))
+    return _SUBRESOURCES.get(path.strip("/").split("/")[0], ("proxy",))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Seconds for which the API server's answers are remembered."""
+
+    token: float = 120.0
+    allowed: float = 300.0
+    denied: float = 30.0
+
+
+class Remembered(Generic[K, V]):
+    """Values for a while; at most so many, and those that were asked for last."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._values: dict[K, tuple[float, V]] = {}
+
+    def get(self, key: K) -> tuple[V] | None:
+        """The value, in a tuple of its own: it may be None itself."""
+        found = self._values.get(key)
+        return (found[1],) if found is not None and self._clock.monotonic() < found[0] else None
+
+    def put(self, key: K, value: V, seconds: float) -> None:
+        self._values.pop(key, None)
+        self._values[key] = (self._clock.monotonic() + seconds, value)
+        if len(self._values) > _MOST_REMEMBERED:
+            del self._values[next(iter(self._values))]
 
 
 class Gate:
     """``client`` is None for a kubelet without an API server, which then lets nobody in unless ``always_allow``."""
 
     def __init__(
-        self, client: Client | None, node_name: str, clock: Clock, *, anonymous: bool, tokens: bool, always_allow: bool
+        self,
+        client: Client | None,
+        node_name: str,
+        clock: Clock,
+        *,
+        anonymous: bool,
+        tokens: bool,
+        always_allow: bool,
+        memory: Memory = Memory(),  # a constant
     ) -> None:
-        self._client, self._node, self._clock = client, node_name, clock
+        self._client, self._node, self._memory = client, node_name, memory
         self._anonymous, self._check_tokens, self._always_allow = anonymous, tokens, always_allow
-        self._users: dict[str, tuple[float, User | None]] = {}
-        self._decisions: dict[tuple[User, str, str], tuple[float, bool]] = {}
+        self._users: Remembered[str, User | None] = Remembered(clock)
+        self._decisions: Remembered[tuple[User, str, str], bool] = Remembered(clock)
 
     async def refuse(self, request: Request) -> Response | None:
         """The answer to those who may not, None for those who may."""
@@ -70,18 +113,16 @@ class Gate:
             return error_response(401, "Unauthorized")
         if self._always_allow:
             return None
-        verb, subresources = _VERBS.get(request.method, "get"), node_subresources(request.path)
-        try:
-            for subresource in subresources:
+        verb, subresources = _VERBS.get(request.method, ""), node_subresources(request.path)
+        asked = f"user={user.name}, verb={verb}, resource=nodes"
+        for subresource in subresources:
+            try:
                 if await self._allowed(user, verb, subresource):
                     return None
-        except (StatusError, ClientError) as err:
-            shown = f"user={user.name}, verb={verb}, resource=nodes, subresource(s)={list(subresources)}"
-            return error_response(500, f"Authorization error ({shown}): {err}")
-        shown = " ".join(subresources)
-        return error_response(
-            403, f"Forbidden (user={user.name}, verb={verb}, resource=nodes, subresource(s)=[{shown}])"
-        )
+            except (StatusError, ClientError) as err:
+                log.warning("Authorizing %s, subresource=%s: %s", asked, subresource, err)
+                return error_response(500, f"Authorization error ({asked}, subresource={subresource})")
+        return error_response(403, f"Forbidden ({asked}, subresource(s)=[{' '.join(subresources)}])\n")
 
     async def _authenticate(self, request: Request) -> User | None:
         user = user_of_certificate(request.peer)
@@ -93,48 +134,47 @@ class Gate:
         return ANONYMOUS if self._anonymous else None
 
     async def _user_of_token(self, token: str) -> User | None:
-        key, now = hashlib.sha256(token.encode()).hexdigest(), self._clock.monotonic()
+        key = hashlib.sha256(token.encode()).hexdigest()
         known = self._users.get(key)
-        if known is not None and now < known[0]:
-            return known[1]
+        if known is not None:
+            return known[0]
         if self._client is None:
             return None
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
         try:
             status = (await self._client.create(TOKEN_REVIEWS, review)).get("status") or {}
-        except (StatusError, ClientError):
+        except (StatusError, ClientError) as err:
+            log.warning("Unable to authenticate a token: %s", err)
             return None
         user = _reviewed_user(status.get("user") or {}) if status.get("authenticated") else None
-        self._users[key] = (now + (_TOKEN_SECONDS if user else 0), user)
+        self._users.put(key, user, self._memory.token)
         return user
 
     async def _allowed(self, user: User, verb: str, subresource: str) -> bool:
-        key, now = (user, verb, subresource), self._clock.monotonic()
+        key = (user, verb, subresource)
         known = self._decisions.get(key)
-        if known is not None and now < known[0]:
-            return known[1]
+        if known is not None:
+            return known[0]
         if self._client is None:
             return False
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "user": user.name,
-                "groups": list(user.groups),
-                "uid": user.uid,
-                "extra": {k: list(v) for k, v in user.extra},
-                "resourceAttributes": {
-                    "verb": verb,
-                    "version": "v1",
-                    "resource": "nodes",
-                    "subresource": subresource,
-                    "name": self._node,
-                },
-            },
+        attributes = {
+            "verb": verb,
+            "version": "v1",
+            "resource": "nodes",
+            "subresource": subresource,
+            "name": self._node,
         }
+        spec = {
+            "user": user.name,
+            "groups": list(user.groups),
+            "uid": user.uid,
+            "extra": {k: list(v) for k, v in user.extra},
+            "resourceAttributes": attributes,
+        }
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
         allowed = bool((answer.get("status") or {}).get("allowed"))
-        self._decisions[key] = (now + (_ALLOWED_SECONDS if allowed else _DENIED_SECONDS), allowed)
+        self._decisions.put(key, allowed, self._memory.allowed if allowed else self._memory.denied)
         return allowed
 
 

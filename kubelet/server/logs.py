@@ -14,6 +14,7 @@ from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubelet.server.http import Request, Response, error_response
 from kubeling.api.meta import Object, name_of, parse_time
 
+_UNDECODABLE, _INVALID = '{"message": "Unable to decode query."}', '{"message": "Invalid request."}'
 _STREAMS = {"All": (True, True), "Stdout": (True, False), "Stderr": (False, True), "": (True, True)}
 
 
@@ -25,7 +26,11 @@ class LogQuery:
 
 
 class BadLogQuery(ValueError):
-    """The message is the answer's."""
+    """Cannot be decoded. The message is the answer's."""
+
+
+class InvalidLogQuery(BadLogQuery):
+    """Can be decoded, and means nothing."""
 
 
 def _number(request: Request, name: str) -> int | None:
@@ -35,33 +40,43 @@ def _number(request: Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise BadLogQuery(f"invalid {name}: {text!r} is no number") from None
+        raise BadLogQuery(_UNDECODABLE) from None
+
+
+def _since(request: Request, now: datetime) -> float:
+    seconds, text = _number(request, "sinceSeconds"), request.value("sinceTime")
+    if seconds is not None and (text or seconds < 1):
+        raise InvalidLogQuery(_INVALID)
+    if seconds is not None:
+        return now.timestamp() - seconds
+    try:
+        return parse_time(text).timestamp() if text else 0.0
+    except ValueError:
+        raise BadLogQuery(_UNDECODABLE) from None
+
+
+def _tail(request: Request) -> int:
+    """-1 for all; the old parameter ``tail`` wins, and may be ``all``."""
+    old = request.value("tail")
+    tail = None if old == "all" else _number(request, "tail") if old else _number(request, "tailLines")
+    if tail is not None and tail < 0:
+        raise InvalidLogQuery(_INVALID)
+    return -1 if tail is None else tail
 
 
 def parse_log_query(request: Request, now: datetime) -> LogQuery:
     """Raises BadLogQuery."""
-    since = 0.0
-    seconds = _number(request, "sinceSeconds")
-    if seconds is not None:
-        since = now.timestamp() - seconds
-    elif text := request.value("sinceTime"):
-        try:
-            since = parse_time(text).timestamp()
-        except ValueError as err:
-            raise BadLogQuery(f"invalid sinceTime: {err}") from err
-    tail = _number(request, "tailLines")
-    limit = _number(request, "limitBytes")
-    if limit is not None and limit < 1:
-        raise BadLogQuery("limitBytes must be greater than 0")
+    tail, since, limit = _tail(request), _since(request, now), _number(request, "limitBytes")
     stream = request.value("stream")
-    if stream not in _STREAMS:
-        raise BadLogQuery(f"invalid stream: {stream!r}")
+    one = stream in ("Stdout", "Stderr")
+    if (limit is not None and limit < 1) or stream not in _STREAMS or (one and tail >= 0):
+        raise InvalidLogQuery(_INVALID)
     stdout, stderr = _STREAMS[stream]
     return LogQuery(
         LogRequest(
             follow=request.flag("follow"),
             since=since,
-            tail=-1 if tail is None else tail,
+            tail=tail,
             timestamps=request.flag("timestamps"),
             stdout=stdout,
             stderr=stderr,
@@ -101,17 +116,22 @@ def _removed(terminated: Mapping[str, Any] | None) -> str:
     return f"unable to retrieve container logs for {container_id}" if container_id else ""
 
 
-async def serve_logs(runtime: Runtime, pod: Object, container: str, request: Request, now: datetime) -> Response:
+async def serve_logs(
+    runtime: Runtime, pod: Object | None, name: str, container: str, request: Request, now: datetime
+) -> Response:
+    """``pod`` is the one of that ``name``, None when there is none."""
     try:
         query = parse_log_query(request, now)
     except BadLogQuery as err:
-        return error_response(400, str(err))
+        return error_response(422 if isinstance(err, InvalidLogQuery) else 400, str(err))
+    if pod is None:
+        return error_response(404, f'pod "{name}" does not exist')
     if podspec.container_named(pod, container) is None:
-        return error_response(404, f'container "{container}" not found in pod "{name_of(pod)}"')
+        return error_response(404, f'container "{container}" not found in pod "{name}"')
     run = choose_run(pod, await runtime.pod(podspec.ref_of(pod)), container, query.previous)
     if isinstance(run, str):
         return error_response(400, run)
-    return Response(200, log_bytes(runtime, run, query), headers=())
+    return Response(200, log_bytes(runtime, run, query))
 
 
 async def log_bytes(runtime: Runtime, run: ContainerRecord, query: LogQuery) -> AsyncIterator[bytes]:

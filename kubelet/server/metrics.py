@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from kubelet.node.machine import memory_info
@@ -90,3 +90,10 @@ def resource_metrics(samples: list[Sample]) -> str:
         ["resource_scrape_error 0"],
     )
     return "\n".join(lines) + "\n"
+
+
+def health_slis(checks: Sequence[str], wrong: Collection[str]) -> str:
+    """/metrics/slis: each health check as it is now."""
+    rows = [line("kubernetes_healthcheck", {"name": c, "type": "healthz"}, float(c not in wrong)) for c in checks]
+    name, text = "kubernetes_healthcheck", "This metric records the result of a single healthcheck."
+    return "\n".join(_family(name, "gauge", text, rows)) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -12,7 +12,8 @@ from kubelet.runtime.records import PodRecord, State
 from kubeling.api.meta import Object
 
 _HTTP = ("method", "path", "server_type", "long_running")
-_LONG = frozenset({"exec", "attach", "portForward", "debug"})
+_LONG = frozenset({"exec", "attach", "portforward", "debug"})  # so upstream, though its path is portForward
+_METHODS = frozenset({"OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -56,11 +57,12 @@ class OwnMetrics:
         )
         self._inflight = gauge("kubelet_http_inflight_requests", "Number of the inflight http requests", *_HTTP)
 
-    def begin(self, method: str, path: str) -> tuple[str, str, str, str]:
-        """A request for a path of ours has come; what names it in ``end``."""
-        first = path.strip("/").split("/")[0]
-        shown = path.strip("/") if first == "metrics" else first
-        labels = (method, shown, "readwrite", "true" if first in _LONG else "false")
+    def begin(self, method: str, path: str, served: Collection[str]) -> tuple[str, str, str, str]:
+        """A request has come; what names it in ``end``. Paths that begin like none that is ``served`` are one."""
+        parts = path.strip("/").split("/")
+        shown = "/".join(parts[:2]) if parts[0] == "metrics" else parts[0]
+        shown = shown if shown in served else "other"
+        labels = (method if method in _METHODS else "other", shown, "readwrite", str(shown in _LONG).lower())
         self._requests.labels(*labels).inc()
         self._inflight.labels(*labels).inc()
         return labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,7 @@ PROTOCOL = "portforward.k8s.io"
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 _CHANNELS = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io")
 _CHUNK = 65536
+_PORTS = 1 << 16
 
 Dial = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -42,15 +44,24 @@ class Tunnel:
         await self._socket.close()
 
 
-def forward_failure(port: int, uid: str, err: object) -> str:
-    return f"error forwarding port {port} to pod {uid}, uid : {err}"
+def forward_failure(port: int, sandbox: str, err: Exception) -> str:
+    """As kubectl shows it: upstream's kubelet names the sandbox as the pod, and no UID."""
+    return f"error forwarding port {port} to pod {sandbox}, uid : {_reason(port, err)}"
+
+
+def _reason(port: int, err: Exception) -> str:
+    """A failed connection in Go's words."""
+    if isinstance(err, OSError) and err.errno:
+        why = os.strerror(err.errno).lower()
+        return f"failed to connect to localhost:{port} inside the pod's network, IPv4: dial tcp4 127.0.0.1:{port}: connect: {why}"
+    return str(err)
 
 
 class _Forward:
     """One client's session: pairs of streams by request, each joined to a connection of its own."""
 
-    def __init__(self, session: SpdySession, dial: Dial, uid: str) -> None:
-        self._session, self._dial, self._uid = session, dial, uid
+    def __init__(self, session: SpdySession, dial: Dial, sandbox: str) -> None:
+        self._session, self._dial, self._sandbox = session, dial, sandbox
         self._pairs: dict[str, dict[str, StreamOpened]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -78,7 +89,7 @@ class _Forward:
             reader, writer = await self._dial(port)
             await self._copy(data.stream, reader, writer)
         except (OSError, RuntimeFailure) as err:
-            failure = forward_failure(port, self._uid, err).encode()
+            failure = forward_failure(port, self._sandbox, err).encode()
         with contextlib.suppress(ConnectionError):
             await self._session.send(data.stream, b"", fin=True)
             await self._session.send(error.stream, failure, fin=True)
@@ -105,42 +116,67 @@ class _Forward:
             writer.close()
 
 
-def serve_port_forward(request: Request, dial: Dial, uid: str) -> Response | Upgrade:
+def _ports(request: Request) -> list[int]:
+    """Those of the old WebSocket protocol. Raises ValueError."""
+    found = []
+    for text in (part for value in request.query.get("port", []) for part in value.split(",")):
+        try:
+            port = int(text)
+        except ValueError:
+            raise ValueError(
+                f'unable to parse "{text}" as a port: strconv.ParseUint: parsing "{text}": invalid syntax'
+            ) from None
+        if not 0 < port < _PORTS:
+            raise ValueError(f'port "{text}" must be > 0')
+        found.append(port)
+    if not found:
+        raise ValueError('query parameter "port" is required')
+    return found
+
+
+def _tunnelled(request: Request) -> bool:
+    return TUNNEL in [p.strip() for p in request.headers.get("sec-websocket-protocol", "").split(",")]
+
+
+def refuse_port_forward(request: Request) -> Response | None:
+    """What is wrong with the request itself; None when nothing is."""
+    if is_websocket(request) and not _tunnelled(request):
+        try:
+            _ports(request)
+        except ValueError as err:
+            return error_response(400, str(err))
+    return None
+
+
+def serve_port_forward(request: Request, dial: Dial, sandbox: str) -> Response | Upgrade:
     """An upgrade, by whichever protocol the client asks for."""
     if not is_websocket(request):
-        return refuse_spdy(request, (PROTOCOL,)) or _over_spdy(request, dial, uid)
-    offered = [p.strip() for p in request.headers.get("sec-websocket-protocol", "").split(",")]
-    if TUNNEL in offered:
-        return _over_tunnel(request, dial, uid)
-    try:
-        ports = [int(p) for value in request.query.get("port", []) for p in value.split(",")]
-    except ValueError as err:
-        return error_response(400, f"unable to parse the port parameter: {err}")
-    if not ports:
-        return error_response(400, 'query parameter "port" is required')
-    return _over_channels(request, dial, uid, ports)
+        return refuse_spdy(request, (PROTOCOL,)) or _over_spdy(request, dial, sandbox)
+    if _tunnelled(request):
+        return _over_tunnel(request, dial, sandbox)
+    return _over_channels(request, dial, sandbox, _ports(request))
 
 
-def _over_spdy(request: Request, dial: Dial, uid: str) -> Upgrade:
+def _over_spdy(request: Request, dial: Dial, sandbox: str) -> Upgrade:
     async def upgrade(wire: Wire) -> None:
         head, _ = upgrade_head(request, (PROTOCOL,))
         await wire.write(head)
-        await _Forward(SpdySession(wire), dial, uid).run()
+        await _Forward(SpdySession(wire), dial, sandbox).run()
 
     return upgrade
 
 
-def _over_tunnel(request: Request, dial: Dial, uid: str) -> Upgrade:
+def _over_tunnel(request: Request, dial: Dial, sandbox: str) -> Upgrade:
     async def upgrade(wire: Wire) -> None:
         socket = await WebSocket.accept(wire, request, (TUNNEL,))
         if socket is not None:
             tunnel: Any = Tunnel(socket)
-            await _Forward(SpdySession(tunnel), dial, uid).run()
+            await _Forward(SpdySession(tunnel), dial, sandbox).run()
 
     return upgrade
 
 
-def _over_channels(request: Request, dial: Dial, uid: str, ports: list[int]) -> Upgrade:
+def _over_channels(request: Request, dial: Dial, sandbox: str, ports: list[int]) -> Upgrade:
     """The old WebSocket protocol: channels 2n (data) and 2n+1 (error) for the n-th port, which starts each of them."""
 
     async def one(socket: WebSocket, index: int, port: int, incoming: asyncio.Queue[bytes | None]) -> None:
@@ -150,7 +186,7 @@ def _over_channels(request: Request, dial: Dial, uid: str, ports: list[int]) -> 
         try:
             reader, writer = await dial(port)
         except (OSError, RuntimeFailure) as err:
-            await socket.send(error + forward_failure(port, uid, err).encode())
+            await socket.send(error + forward_failure(port, sandbox, err).encode())
             return
 
         async def upwards() -> None:

@@ -75,13 +75,19 @@ def failure_status(message: str) -> dict[str, Any]:
     }
 
 
+def refuse_streams(request: Request) -> Response | None:
+    """Why the request asks for no streams; None when it does."""
+    wanted = Wanted.of(request)
+    if not (wanted.stdin or wanted.stdout or wanted.stderr):
+        return error_response(400, "you must specify at least 1 of stdin, stdout, stderr")
+    return None
+
+
 def serve_streams(
     request: Request, session: Callable[[Channels, Wanted], Awaitable[dict[str, Any]]]
 ) -> Response | Upgrade:
     """An upgrade that runs ``session`` on the client's channels, then tells the Status that it answers."""
     wanted = Wanted.of(request)
-    if not (wanted.stdin or wanted.stdout or wanted.stderr):
-        return error_response(400, "you must specify at least 1 of stdin, stdout, stderr")
     if not is_websocket(request) and (refusal := refuse_spdy(request, SPDY_PROTOCOLS)) is not None:
         return refusal
 

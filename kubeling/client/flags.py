@@ -64,6 +64,19 @@ class CommonOptions(BaseModel):
     healthz_port: int = Field(0, ge=0, le=65535, description="port of /healthz and /metrics; 0 turns them off")
 
 
+def flag_values(options: BaseModel) -> dict[str, str]:
+    """Every flag's name and its value as it could be given."""
+    return {name.replace("_", "-"): _text(value) for name, value in options.model_dump().items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{k}={v}" for k, v in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class LeaderOptions(BaseModel):
     """Leader election flags, for components of which one copy may act."""
 

@@ -46,6 +46,11 @@ def setup_logging(logging_format: str = "text", verbosity: int = 0) -> None:
     handler.setFormatter(JsonFormatter() if logging_format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.DEBUG if verbosity >= DEBUG_VERBOSITY else logging.INFO)
+    set_verbosity(verbosity)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def set_verbosity(verbosity: int) -> None:
+    """As ``--v``, also while the component runs."""
+    logging.getLogger().setLevel(logging.DEBUG if verbosity >= DEBUG_VERBOSITY else logging.INFO)

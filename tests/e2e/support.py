@@ -143,7 +143,9 @@ def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
 
 def leaks(cluster: Cluster) -> list[str]:
     """What a running cluster holds of pods that the API does not know: containers, endpoints, mounts, folders, control groups."""
-    show = '{{.ID}} {{.Label "io.kubernetes.pod.uid"}} {{.Label "io.kubernetes.container.name"}}'
+    show = (
+        '{{.ID}} {{or (.Label "io.kubernetes.pod.uid") "none"}} {{or (.Label "io.kubernetes.container.name") .Names}}'
+    )
     mine = f"label=kubeling.cluster={cluster.name}"
     lines = cluster.run("docker", "ps", "-a", "--no-trunc", "--filter", mine, "--format", show).splitlines()
     network = json.loads(cluster.run("docker", "network", "inspect", f"kubeling-{cluster.name}"))[0]

@@ -47,7 +47,7 @@ def test_the_file_sets_what_no_flag_does(tmp_path: Path) -> None:
     assert shown["evictionHard"] == {"memory.available": "1Gi", "nodefs.available": "5%"}
     assert shown["evictionPressureTransitionPeriod"] == "30s"
     assert shown["authentication"]["anonymous"] == {"enabled": True}
-    assert shown["authentication"]["webhook"]["cacheTTL"] == "1m"
+    assert shown["authentication"]["webhook"]["cacheTTL"] == "1m0s"
     assert shown["shutdownGracePeriodByPodPriority"] == [{"priority": 100, "shutdownGracePeriodSeconds": 3}]
     assert shown["featureGates"] == {"X": True}
     assert options_from({k: v for k, v in shown.items() if k not in ("kind", "apiVersion")})["max_pods"] == 9

@@ -37,7 +37,13 @@ SAMPLE = Sample(POD, "c", USED, AT, RECORD)
     [
         (["ping", "log"], {}, False, 200, "ok"),
         (["ping", "log"], {}, True, 200, "[+]ping ok\n[+]log ok\nhealthz check passed\n"),
-        (["ping", "log"], {"log": "why"}, False, 500, "[+]ping ok\n[-]log failed: why\nhealthz check failed\n"),
+        (
+            ["ping", "log"],
+            {"log": "why"},
+            False,
+            500,
+            "[+]ping ok\n[-]log failed: reason withheld\nhealthz check failed\n",
+        ),
         (["ping"], {"log": "why"}, False, 200, "ok"),
     ],
 )
@@ -90,7 +96,7 @@ def test_resource_metrics_carry_the_time_of_their_sample() -> None:
 
 def test_own_metrics() -> None:
     made = OwnMetrics("n1", "1.36")
-    labels = made.begin("GET", "/containerLogs/ns/p/c")
+    labels = made.begin("GET", "/containerLogs/ns/p/c", {"containerLogs"})
     made.end(labels, 0.02)
     records = [PodRecord(REF, (SandboxRecord("s", REF, 0, True, AT),), (RECORD,))]
     text = made.text([POD], [POD], records).decode()
