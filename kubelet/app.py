@@ -14,6 +14,7 @@ from kubelet.containers.httpget import http_client
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.identity import client_manager
+from kubelet.node.lease import NodeLease
 from kubelet.node.logind import follow_shutdown
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
@@ -159,6 +160,7 @@ class Kubelet:
             pressure=lambda: self.pressure,
             problem=lambda: self.shutdown.problem or self.pods.runtime_error,
             period=options.node_status_update_frequency,
+            full=options.node_status_report_frequency,
         )
 
     def _build_upkeep(self, options: Options) -> None:
@@ -288,11 +290,14 @@ class Kubelet:
             group.create_task(self.collector.run(), name="image collector")
 
     async def _run_with_api(self, group: asyncio.TaskGroup) -> None:
-        assert self.registrar and self.informers and self.api_pods and self._events  # all made with the client
+        assert (
+            self.client and self.registrar and self.informers and self.api_pods and self._events
+        )  # all made with the client
         group.create_task(self._events.run(), name="events")
         group.create_task(self.informers.run(), name="informers")
         await self.registrar.register()
-        group.create_task(self.registrar.keep_lease(), name="lease")
+        lease = NodeLease(self.client, self.clock, self.settings.name, self.options.node_lease_duration_seconds)
+        group.create_task(lease.keep(), name="lease")
         group.create_task(self.registrar.keep_status(), name="node status")
         self.api_pods.follow(self.pods.put, self.pods.drop)
         self.api_pods.follow_mirrors(self._mirror_changed)

@@ -79,6 +79,12 @@ class Options(CommonOptions):
     eviction_pressure_transition_period: Seconds = Field(300.0, description="how long pressure outlasts its cause")
     eviction_max_pod_grace_period: int = Field(0, description="most seconds for a pod that a soft threshold ends")
     node_status_update_frequency: Seconds = Field(10.0, gt=0, description="time between looks at the node's status")
+    node_status_report_frequency: Seconds = Field(
+        300.0, gt=0, description="config file's: time between reports of the node's status when nothing changes"
+    )
+    node_lease_duration_seconds: int = Field(40, gt=0, description="config file's: how long the node's Lease holds")
+    node_status_max_images: int = Field(50, ge=-1, description="most images in the node's status; -1 for all")
+    register_node: bool = Field(True, description="create the node's object; otherwise somebody else does")
     shutdown_grace_period: Seconds = Field(0.0, description="config file's: time for pods when the machine shuts down")
     shutdown_grace_period_critical_pods: Seconds = Field(0.0, description="config file's: part of it for critical pods")
     shutdown_grace_period_by_pod_priority: Strings = Field(
@@ -102,6 +108,4 @@ IGNORED = {
         "container-runtime-endpoint", "image-service-endpoint", "fail-swap-on", "feature-gates", "cloud-provider",
         "pod-infra-container-image", "runtime-cgroups", "volume-plugin-dir", "kubelet-cgroups", "healthz-interval",
     )
-} | {
-    "register-node": "the node is always registered",
 }  # fmt: skip

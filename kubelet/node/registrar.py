@@ -1,4 +1,4 @@
-"""Registers the node, keeps its status and its lease."""
+"""Registers the node and keeps its status."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from kubelet.node.changes import Event, reconciling, schedulable_event, status_events
 from kubelet.node.machine import Machine
-from kubelet.node.status import NodeSettings, Pressure, default_labels, differs, new_node, node_status
+from kubelet.node.status import NodeSettings, Pressure, differs, new_node, node_status
 from kubelet.pods.recorder import Recorder
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
-from kubeling.api.errors import StatusError, is_already_exists, is_conflict, is_not_found
-from kubeling.api.meta import Object, condition_of, labels_of, rfc3339_micro, uid_of
-from kubeling.api.resources import LEASES, NODES
+from kubeling.api.errors import StatusError, is_already_exists
+from kubeling.api.meta import Object
+from kubeling.api.resources import NODES
 from kubeling.client.clock import Clock
 from kubeling.client.errors import ClientError
 from kubeling.client.rest import Client, PatchKind
 
 log = logging.getLogger(__name__)
-LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 40
-_RENEW_SECONDS = 10.0
-_FULL_REPORT = timedelta(minutes=5)
 _RETRY_FIRST, _RETRY_MAX = 0.2, 1.0
 
 
 class NodeRegistrar:
     """``pressure`` and ``problem`` are asked at each report; ``problem`` is empty when the node can run pods.
 
-    ``period`` is the time between looks at the status, in seconds.
+    ``period`` is the time between looks at the status, ``full`` between reports when nothing has changed, in seconds.
     """
 
     def __init__(
@@ -45,44 +42,49 @@ class NodeRegistrar:
         pressure: Callable[[], Pressure],
         problem: Callable[[], str],
         period: float = 10.0,
+        full: float = 300.0,
     ) -> None:
         self._client, self._runtime, self._settings, self._machine = client, runtime, settings, machine
         self._clock, self._recorder, self._pressure, self._problem = clock, recorder, pressure, problem
-        self._period = period
+        self._period, self._full = period, timedelta(seconds=full)
         self.node: Object = new_node(settings, machine)
-        self._reported = clock.now() - 2 * _FULL_REPORT
-        self._lease: Object | None = None
+        self._reported = clock.now() - 2 * self._full
+        self._unschedulable = False
         self._hurry = asyncio.Event()
 
     async def register(self) -> None:
-        """Creates the node with its first status, or takes over the one that is there. Tries until it works."""
+        """Creates the node with its first status, or takes over the one that is there. Tries until it works.
+
+        A node that is deleted later stays so until the kubelet starts again, as with upstream's.
+        """
         delay = _RETRY_FIRST
+        self._tell(("Normal", "Starting", "Starting kubelet."))
         while True:
             try:
-                self.node = await self._create_or_adopt()
-                self._recorder.event(self._reference(), "Normal", "Starting", "Starting kubelet.")
+                self.node = await (self._create_or_adopt() if self._settings.register else self._find())
                 return
             except (StatusError, ClientError, RuntimeFailure) as err:
                 log.warning("Registering node %s: %s; trying again", self._settings.name, err)
             await self._clock.sleep(delay)
             delay = min(delay * 2, _RETRY_MAX)
 
+    async def _find(self) -> Object:
+        return await self._client.get(NODES, self._settings.name)
+
     async def _create_or_adopt(self) -> Object:
         wanted = new_node(self._settings, self._machine)
         wanted["status"] = await self._status({})
         try:
             created = await self._client.create(NODES, wanted)
-            self._reported = self._clock.now()
-            return created
         except StatusError as err:
             if not is_already_exists(err):
                 raise
-        node = await self._client.get(NODES, self._settings.name)
-        labels = {**default_labels(self._settings, self._machine), **self._settings.labels}
-        missing = {k: v for k, v in labels.items() if labels_of(node).get(k) != v}
-        if missing:
-            node = await self._client.patch(NODES, self._settings.name, {"metadata": {"labels": missing}})
-        return node
+            node = await self._find()
+            patch = reconciling(wanted, node)
+            return await self._client.patch(NODES, self._settings.name, patch) if patch else node
+        self._reported = self._clock.now()
+        self._tell(*status_events(self._settings.name, {}, wanted["status"]))
+        return created
 
     async def _status(self, old: Mapping[str, Any]) -> Object:
         problem = self._problem()
@@ -111,14 +113,12 @@ class NodeRegistrar:
         return {"kind": "Node", "name": name, "uid": name}
 
     async def keep_status(self) -> None:
-        """Reports every ten seconds what has changed, and everything every five minutes."""
+        """Reports what has changed at every look, and everything from time to time."""
         while True:
             try:
                 await self._report()
             except (StatusError, ClientError, RuntimeFailure) as err:
                 log.warning("Status of node %s: %s", self._settings.name, err)
-                if is_not_found(err):
-                    await self.register()
             await self._pause()
 
     def hurry(self) -> None:
@@ -144,75 +144,29 @@ class NodeRegistrar:
             log.warning("Reading node %s: %s", self._settings.name, err)
 
     async def _report(self) -> None:
-        self.node = await self._client.get(NODES, self._settings.name)
+        self.node = await self._find()
+        self._tell_schedulable()
         old = self.node.get("status") or {}
         status = await self._status(old)
         now = self._clock.now()
-        if not differs(old, status) and now - self._reported < _FULL_REPORT:
+        if not differs(old, status) and now - self._reported < self._full:
             return
-        before = condition_of(self.node, "Ready")
         patch = {"status": _replacing_lists(old, status)}
         self.node = await self._client.patch(
             NODES, self._settings.name, patch, kind=PatchKind.STRATEGIC, subresource="status"
         )
         self._reported = now
-        self._tell_changes(old, status, before)
+        self._tell(*status_events(self._settings.name, old, status))
 
-    def _tell_changes(self, old: Mapping[str, Any], new: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
-        names = {
-            "Ready": ("NodeReady", "NodeNotReady"),
-            "MemoryPressure": ("NodeHasInsufficientMemory", "NodeHasSufficientMemory"),
-            "DiskPressure": ("NodeHasDiskPressure", "NodeHasNoDiskPressure"),
-            "PIDPressure": ("NodeHasInsufficientPID", "NodeHasSufficientPID"),
-        }
-        known = {c["type"]: c.get("status") for c in old.get("conditions") or ()}
-        for condition in new["conditions"]:
-            if known.get(condition["type"]) != condition["status"]:
-                reason = names[condition["type"]][0 if condition["status"] == "True" else 1]
-                text = f"Node {self._settings.name} status is now: {reason}"
-                self._recorder.event(self._reference(), "Normal", reason, text)
+    def _tell(self, *events: Event) -> None:
+        for event in events:
+            self._recorder.event(self._reference(), *event)
 
-    async def keep_lease(self) -> None:
-        """Renews the node's Lease every ten seconds."""
-        while True:
-            try:
-                await self._renew()
-            except (StatusError, ClientError) as err:
-                self._lease = None
-                if not is_conflict(err):
-                    log.warning("Lease of node %s: %s", self._settings.name, err)
-                await self._clock.sleep(_RETRY_FIRST)
-                continue
-            await self._clock.sleep(_RENEW_SECONDS)
-
-    async def _renew(self) -> None:
-        name = self._settings.name
-        renewed = rfc3339_micro(self._clock.now())
-        if self._lease is None:
-            try:
-                self._lease = await self._client.get(LEASES, name, LEASE_NAMESPACE)
-            except StatusError as err:
-                if not is_not_found(err):
-                    raise
-                self._lease = await self._client.create(LEASES, self._new_lease(renewed))
-                return
-        spec = {
-            **self._lease["spec"],
-            "holderIdentity": name,
-            "leaseDurationSeconds": LEASE_SECONDS,
-            "renewTime": renewed,
-        }
-        self._lease = await self._client.update(LEASES, {**self._lease, "spec": spec})
-
-    def _new_lease(self, renewed: str) -> Object:
-        name = self._settings.name
-        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid_of(self.node)}
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]},
-            "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": renewed},
-        }
+    def _tell_schedulable(self) -> None:
+        now = bool((self.node.get("spec") or {}).get("unschedulable"))
+        if now != self._unschedulable:
+            self._tell(schedulable_event(self._settings.name, now))
+        self._unschedulable = now
 
 
 def _replacing_lists(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:

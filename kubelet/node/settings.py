@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
+from kubelet.node.changes import RECONCILED
 from kubelet.node.machine import Machine
 from kubelet.node.status import NodeSettings
 from kubelet.options import Options
@@ -26,8 +28,30 @@ def _sum(left: dict[str, str], right: dict[str, str]) -> dict[str, str]:
     return left | {k: str(quantity.parse(left.get(k, "0")) + quantity.parse(v)) for k, v in right.items()}
 
 
+_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+
+
+def refuse_labels(labels: Iterable[str]) -> None:
+    """A node may not give itself the labels that others trust (roles, for one). Raises StartError."""
+    unknown = sorted(label for label in labels if _reserved(label))
+    if unknown:
+        raise StartError(
+            f"unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: [{' '.join(unknown)}]\n"
+            "--node-labels in the 'kubernetes.io' namespace must begin with an allowed prefix "
+            f"({', '.join(_PREFIXES)}) or be in the specifically allowed set ({', '.join(sorted(RECONCILED))})"
+        )
+
+
+def _reserved(label: str) -> bool:
+    namespace = label.partition("/")[0] if "/" in label else ""
+    ours = any(namespace == d or namespace.endswith("." + d) for d in ("kubernetes.io", "k8s.io"))
+    allowed = label in RECONCILED or any(namespace == p or namespace.endswith("." + p) for p in _PREFIXES)
+    return ours and not allowed
+
+
 def node_settings(options: Options, machine: Machine, address: str) -> NodeSettings:
     """``address`` stands in for --node-ip. Raises StartError for values that cannot be used."""
+    refuse_labels(options.node_labels)
     taints = [parse_taint(t) for t in options.register_with_taints]
     if not options.register_schedulable:
         taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
@@ -47,5 +71,7 @@ def node_settings(options: Options, machine: Machine, address: str) -> NodeSetti
         reserved=reserved,
         provider_id=options.provider_id,
         unschedulable=not options.register_schedulable,
+        register=options.register_node,
+        max_images=options.node_status_max_images,
         recursive_read_only=options.runtime == "docker" and can_restrict(),
     )

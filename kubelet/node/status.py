@@ -12,6 +12,7 @@ from kubelet.runtime.records import ImageRecord
 from kubeling.api import quantity
 from kubeling.api.meta import Object, rfc3339
 
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 _MAX_IMAGES, _MAX_NAMES = 50, 5
 _EVICTION_MEMORY = 100 * 1024 * 1024
 _DISK_SHARE = 0.9  # what the hard eviction threshold nodefs.available<10% leaves
@@ -32,6 +33,8 @@ class NodeSettings:
     reserved: Mapping[str, str] = field(default_factory=dict)
     provider_id: str = ""
     unschedulable: bool = False
+    register: bool = True
+    max_images: int = _MAX_IMAGES
     recursive_read_only: bool = False
 
 
@@ -123,7 +126,7 @@ def node_status(
         "capacity": capacity(machine, settings),
         "conditions": _conditions(old, now, pressure, not_ready),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
-        "images": image_list(images),
+        "images": image_list(images, settings.max_images),
         "nodeInfo": {
             "architecture": machine.architecture,
             "bootID": machine.boot_id,
@@ -148,11 +151,11 @@ def node_status(
     }
 
 
-def image_list(images: Iterable[ImageRecord]) -> list[Object]:
-    """The largest images first, with at most five names each."""
+def image_list(images: Iterable[ImageRecord], most: int = _MAX_IMAGES) -> list[Object]:
+    """The largest images first, with at most five names each; ``most`` of -1 is all of them."""
     named = [(i, [*i.digests, *i.tags][:_MAX_NAMES]) for i in images]
     found = sorted(((i, names) for i, names in named if names), key=lambda pair: -pair[0].size)
-    return [{"names": names, "sizeBytes": image.size} for image, names in found[:_MAX_IMAGES]]
+    return [{"names": names, "sizeBytes": image.size} for image, names in (found if most < 0 else found[:most])]
 
 
 def _conditions(old: Mapping[str, Any], now: datetime, pressure: Pressure, not_ready: str) -> list[Object]:

@@ -8,7 +8,7 @@ from kubelet.options import IGNORED, Options
 from kubeling.client.flags import parse_flags
 
 
-@pytest.mark.parametrize("flag", ["fail-swap-on", "register-node"])
+@pytest.mark.parametrize("flag", ["fail-swap-on"])
 def test_a_flag_without_effect_is_taken_and_says_so(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert parse_flags(Options, "kubelet", [f"--{flag}=1"], ignored=IGNORED) == parse_flags(
         Options, "kubelet", [], ignored=IGNORED
