@@ -35,6 +35,7 @@ from kubelet.parts import (
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
 from kubelet.pods.manager import PodManager
+from kubelet.pods.metrics import PodStarts
 from kubelet.pods.mirror import MirrorPods
 from kubelet.pods.objects import ApiObjects, NoObjects
 from kubelet.pods.recorder import LogRecorder, Recorder
@@ -123,6 +124,7 @@ class Kubelet:
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
+        self.starts = PodStarts(self.reporter.publish if self.reporter else _publish_nothing, clock)
         kit = Kit(
             runtime=runtime,
             starter=starter,
@@ -134,7 +136,7 @@ class Kubelet:
             clock=clock,
             node=node,
             pods_folder=self.pods_folder,
-            publish=self.reporter.publish if self.reporter else _publish_nothing,
+            publish=self.starts.publish,
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
             cgroups=self.cgroups,
@@ -205,6 +207,7 @@ class Kubelet:
         if isinstance(self.objects, ApiObjects):
             self.objects.release(uid)
         self.tokens.release(uid)
+        self.starts.forget(uid)
 
     def _latest(self, pod: Object) -> Object | None:
         """The API's newest version of a pod: its own, or a static pod's mirror."""

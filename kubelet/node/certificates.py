@@ -19,6 +19,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from kubelet.node.metrics import RENEW_ERRORS, in_use
 from kubeling.api.certificates import PrivateKey, alternative_names, key_pem, new_key, subject
 from kubeling.api.errors import StatusError, is_already_exists
 from kubeling.api.meta import Object, name_of
@@ -172,6 +173,8 @@ class CertificateManager:
         """For ever: waits until the current certificate is due, then gets the next."""
         while True:
             current = await asyncio.to_thread(self._file.read) or self._first
+            if current is not None:
+                in_use(current, serving=bool(self._names))
             if current is not None and not lacks(current, self._names):
                 due = rotation_time(current, random.random())
                 await self._clock.sleep(max(0.0, (due - self._clock.now()).total_seconds()))
@@ -184,6 +187,7 @@ class CertificateManager:
             try:
                 return await self.renew()
             except (CertificateDenied, StatusError, ClientError, OSError) as err:
+                RENEW_ERRORS[bool(self._names)].inc()
                 log.warning("Certificate of node %s: %s; trying again", self._node, err)
             await self._clock.sleep(delay)
             delay = min(delay * 2, _RETRY_MAX)

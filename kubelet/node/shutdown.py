@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kubelet.node.admission import Refusal
+from kubelet.node.metrics import SHUTDOWN_BEGUN, SHUTDOWN_OVER
 from kubelet.pods import spec as podspec
 from kubelet.pods.manager import PodManager
 from kubelet.pods.recorder import Recorder
@@ -102,6 +103,7 @@ class ShutdownManager:
             log.warning("The machine is going down, and no grace period is configured: pods are left as they are")
             return
         self._announce(True, "Shutdown manager detected shutdown event")
+        SHUTDOWN_BEGUN.set_to_current_time()
         for period, workers in group_by_priority(self._periods, list(self._pods.active())):
             if not workers:
                 continue
@@ -110,6 +112,7 @@ class ShutdownManager:
                 log.info("Node shutdown: ending pod %s within %d s", podspec.format_pod(worker.pod), grace)
                 worker.fail(REASON, MESSAGE, float(grace), disruption=True)
             await self._wait(workers, period.seconds)
+        SHUTDOWN_OVER.set_to_current_time()
         log.info("Node shutdown: pods have ended")
 
     async def _wait(self, workers: Iterable[PodWorker], seconds: int) -> None:

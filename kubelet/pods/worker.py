@@ -13,6 +13,7 @@ from kubelet.pods.actions import PodActions, pod_actions
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.ground import PodGround
 from kubelet.pods.kit import Kit
+from kubelet.pods.metrics import WORKER_SECONDS
 from kubelet.pods.pace import RESYNC
 from kubelet.pods.report import PodReport
 from kubelet.pods.runs import PodRuns
@@ -114,9 +115,11 @@ class PodWorker:
             self._current.ask_end()  # ended under an earlier kubelet
         while not self.ending:
             self._pace.clear()
-            await self._sync_unless_ending()
+            with WORKER_SECONDS.labels("sync").time():
+                await self._sync_unless_ending()
             await self._pace.sleep(lambda: self.ending)
-        await self._retry_until_done(self._terminate)
+        with WORKER_SECONDS.labels("terminating").time():
+            await self._retry_until_done(self._terminate)
         self.ended.set()
         while not (is_deleting(self.pod) or self._end.gone):
             self._pace.clear()

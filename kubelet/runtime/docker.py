@@ -19,6 +19,7 @@ from kubelet.runtime.docker_endpoints import EndpointHealer
 from kubelet.runtime.docker_helpers import NegativeScore, remove_helpers
 from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
+from kubelet.runtime.metrics import measured
 from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, SandboxRecord
 from kubelet.runtime.specs import ContainerSpec, Resources, SandboxSpec
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
+@measured
 class DockerRuntime(DockerAccess):
     """Runs one node's containers. Others on the same engine, told apart by labels, are never touched."""
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from kubelet.runtime.metrics import measured
 from kubelet.runtime.protocol import ExecSession, IOStream, LogRequest, NotFound, RuntimeFailure
 from kubelet.runtime.records import (
     ContainerRecord,
@@ -31,6 +32,7 @@ _KILLED, _TERMINATED = 137, 143
 _addresses = itertools.count(2)
 
 
+@measured
 class SimulatedRuntime:
     """Keeps records in memory. ``address`` gives the n-th pod its IP."""
 

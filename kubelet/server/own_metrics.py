@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Collection, Iterable
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kubelet.node.metrics import REGISTRY as NODE_REGISTRY
+from kubelet.pods.metrics import REGISTRY as PODS_REGISTRY
 from kubelet.pods.spec import is_static
 from kubelet.runtime.metrics import REGISTRY as RUNTIME_REGISTRY
 from kubelet.runtime.records import PodRecord, State
@@ -28,12 +31,22 @@ class OwnMetrics:
 
         gauge("kubelet_node_name", "The node's name. The count is always 1.", "node").labels(node_name).set(1)
         major, _, minor = version.partition(".")
-        build = gauge(
-            "kubernetes_build_info",
-            "A metric with a constant '1' value labeled by major, minor, git version.",
-            *("git_version", "major", "minor", "platform"),
+        build = {
+            "build_date": "",
+            "compiler": platform.python_implementation(),
+            "git_commit": "",
+            "git_tree_state": "",
+            "git_version": f"v{version if version.count('.') > 1 else version + '.0'}",
+            "go_version": "",
+            "major": major,
+            "minor": minor.partition(".")[0],
+            "platform": f"linux/{platform.machine()}",
+        }
+        text = (
+            "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, "
+            "Go version, and compiler from which Kubernetes was built, and platform on which it is running."
         )
-        build.labels(f"v{version}.0", major, minor, "linux").set(1)
+        gauge("kubernetes_build_info", text, *build).labels(**build).set(1)
         self._running_pods = gauge("kubelet_running_pods", "Number of pods that have a running pod sandbox")
         self._running_containers = gauge(
             "kubelet_running_containers", "Number of containers currently running", "container_state"
@@ -82,4 +95,6 @@ class OwnMetrics:
         states = [c.state for r in known for c in r.containers]
         for state in State:
             self._running_containers.labels(state.value).set(states.count(state))
-        return b"".join(map(generate_latest, (REGISTRY, RUNTIME_REGISTRY, self._registry)))
+        return b"".join(
+            map(generate_latest, (REGISTRY, RUNTIME_REGISTRY, PODS_REGISTRY, NODE_REGISTRY, self._registry))
+        )
