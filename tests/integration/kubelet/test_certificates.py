@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import signal
-import ssl
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,17 @@ from cryptography import x509
 
 from kubeling.api.certificates import Issuer, authority_constraints, certificate_pem, issue, key_pem, new_key, subject
 from kubeling.api.meta import parse_time
-from tests.integration.conftest import ADMIN, ApiServer, Process, StartServer, free_port, running_etcd, start, until
+from tests.integration.conftest import (
+    ADMIN,
+    ApiServer,
+    Process,
+    StartServer,
+    free_port,
+    running_etcd,
+    start,
+    until,
+    unverified,
+)
 
 LIFE = 15  # seconds that a certificate is good for; the signer backdates its start, so the next one is due at once
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -121,11 +130,10 @@ class Node:
         lease = self.api.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{self.name}").json()
         return parse_time(lease["spec"]["renewTime"]) if "spec" in lease else datetime.min.replace(tzinfo=UTC)
 
-    def served(self, authority: Path) -> x509.Certificate:
-        """The certificate of the kubelet's server. Raises ConnectError while it has none."""
-        context = ssl.create_default_context(cafile=str(authority / "ca.crt"))
+    def served(self) -> x509.Certificate:
+        """The certificate of the kubelet's server, even one that has expired meanwhile. Raises ConnectError while it has none."""
         url = f"https://127.0.0.1:{self.port}/healthz"
-        with httpx.Client(verify=context, trust_env=False) as client, client.stream("GET", url) as answer:
+        with httpx.Client(verify=unverified(), trust_env=False) as client, client.stream("GET", url) as answer:
             der = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
         return x509.load_der_x509_certificate(der)
 
@@ -174,25 +182,26 @@ def test_a_serving_certificate_waits_for_approval_and_is_renewed(
     try:
         assert until(lambda: node.requests("kubelet-serving")), node.process.log.read_text()
         with pytest.raises(httpx.ConnectError):
-            node.served(authority)
+            node.served()
         assert until(approve_next)
         first = until(lambda: node.certificate("kubelet-server"))
         names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         assert [n.value for n in names] == ["serving", *names.get_values_for_type(x509.IPAddress)]
-        assert until(lambda: node.served(authority) == first)
+        first.verify_directly_issued_by(x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes()))
+        assert until(lambda: node.served() == first)
         assert until(approve_next), "the next one is asked for in time"
-        assert until(lambda: node.served(authority) != first)
+        assert until(lambda: node.served() != first)
         os.kill(node.process.popen.pid, signal.SIGKILL)
         node.process.popen.wait()
         latest = node.certificate("kubelet-server")
         node.process = node.start()
-        assert until(lambda: answers(node, authority) == latest), "it begins with the one that it has"
+        assert until(lambda: answers(node) == latest), "it begins with the one that it has"
     finally:
         node.process.stop()
 
 
-def answers(node: Node, authority: Path) -> x509.Certificate | None:
+def answers(node: Node) -> x509.Certificate | None:
     try:
-        return node.served(authority)
+        return node.served()
     except httpx.ConnectError:
         return None
