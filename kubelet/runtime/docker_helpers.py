@@ -25,7 +25,11 @@ async def remove_helpers(engine: aiodocker.Docker, cluster: str, node: str) -> N
     wanted = [f"{name}={value}" for name, value in helper_labels(cluster, node).items()]
     for container in await engine.containers.list(all=True, filters=json.dumps({"label": wanted})):
         log.info("Removing helper container %s of an earlier run", container.id)
-        await container.delete(force=True, v=True)
+        try:
+            await container.delete(force=True, v=True)
+        except aiodocker.DockerError as err:
+            if err.status not in (404, 409):  # it has gone, or goes just now
+                raise
 
 
 class NegativeScore:
