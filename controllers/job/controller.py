@@ -49,8 +49,10 @@ class JobReconciler:
             return None
         selector = selectors.from_label_selector(job["spec"].get("selector"))
         candidates = self._pods.store.by_index(CONTROLLER_UID, uid_of(job))
-        candidates += self._pods.store.by_index(ORPHANS, key.namespace)
-        pods = await carry_out(plan_claim(job, selector, candidates), job, self._jobs, self._pods)
+        orphans = self._pods.store.by_index(ORPHANS, key.namespace)
+        claim = plan_claim(job, selector, [*candidates, *orphans])
+        await self._release(p for p in orphans if _is_of(p, key.name) and p not in claim.adopt)
+        pods = await carry_out(claim, job, self._jobs, self._pods, jobpods.FINALIZER)
         decided = plan(job, pods, self._clock.now())
         await self._act(job, decided)
         return Result(max(decided.requeue_after, 0.01)) if decided.requeue_after is not None else None
@@ -80,8 +82,11 @@ class JobReconciler:
 
     async def _let_go(self, key: Key) -> None:
         """The job is gone: nobody counts its pods any more."""
-        orphans = [p for p in self._pods.store.list(key.namespace) if jobpods.has_finalizer(p) and _is_of(p, key.name)]
-        failure = await together(orphans, self._unfinalize)
+        await self._release(p for p in self._pods.store.list(key.namespace) if _is_of(p, key.name))
+
+    async def _release(self, pods: Iterable[Object]) -> None:
+        """Nobody counts these pods."""
+        failure = await together([p for p in pods if jobpods.has_finalizer(p)], self._unfinalize)
         if failure is not None:
             raise failure
 
@@ -89,7 +94,7 @@ class JobReconciler:
 def _is_of(pod: Object, job_name: str) -> bool:
     reference = controller_of(pod)
     if reference is None:
-        return labels_of(pod).get("batch.kubernetes.io/job-name") == job_name
+        return labels_of(pod).get("batch.kubernetes.io/job-name", "") == job_name
     return bool(reference.get("kind") == "Job" and reference.get("name") == job_name)
 
 

@@ -65,20 +65,25 @@ def plan_claim(owner: Object, selector: Selector, candidates: Iterable[Object]) 
     return claim
 
 
-async def carry_out(claim: Claim, owner: Object, owners: Collection, dependents: Collection) -> list[Object]:
-    """Adopts and releases; answers what is the owner's now.
+async def carry_out(
+    claim: Claim, owner: Object, owners: Collection, dependents: Collection, finalizer: str = ""
+) -> list[Object]:
+    """Adopts and releases; answers what is the owner's now. ``finalizer``: the one that dependents have while they are owned.
 
     Before anything is adopted the server is asked whether the owner still lives. A dependent that is gone is left out.
     """
     owned = list(claim.owned)
     if claim.adopt:
         await require_alive(owner, owners)
+    held: Object = {"finalizers": [finalizer]} if finalizer else {}
     for obj in claim.adopt:
-        adopted = await _change_owner(dependents, obj, {"ownerReferences": [owner_reference(owner)]}, owner)
+        adopted = await _change_owner(dependents, obj, {"ownerReferences": [owner_reference(owner)], **held}, owner)
         if adopted is not None:
             owned.append(adopted)
     for obj in claim.release:
-        away = {"ownerReferences": [{"$patch": "delete", "uid": uid_of(owner)}]}
+        away: Object = {"ownerReferences": [{"$patch": "delete", "uid": uid_of(owner)}]}
+        if finalizer:
+            away["$deleteFromPrimitiveList/finalizers"] = [finalizer]
         await _change_owner(dependents, obj, away, owner)
     return owned
 

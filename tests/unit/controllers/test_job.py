@@ -206,6 +206,25 @@ async def test_pod_replacement_policy(policy: str, replaced: bool) -> None:
         assert bool(active(w)) is replaced
 
 
+async def test_pods_are_held_while_they_are_the_jobs() -> None:
+    async with World(CONTROLLER) as w:
+        await start(w, parallelism=2, completions=2)
+        left, lost = w.pods()
+        w.api.update(PODS, "ns", name_of(left), lambda p: p["metadata"].update(labels={"job": "other"}))
+        w.api.update(PODS, "ns", name_of(lost), lambda p: p["metadata"].update(ownerReferences=[], finalizers=[]))
+        await w.settle()
+        assert not w.get(PODS, name_of(left))["metadata"]["finalizers"]
+        assert not w.get(PODS, name_of(left))["metadata"].get("ownerReferences")
+        adopted = w.get(PODS, name_of(lost))["metadata"]
+        assert adopted["finalizers"] == ["batch.kubernetes.io/job-tracking"] and adopted["ownerReferences"]
+        stray = {"labels": {"batch.kubernetes.io/job-name": "j"}, "finalizers": ["batch.kubernetes.io/job-tracking"]}
+        w.create(PODS, "stray", {}, **stray)
+        w.create(PODS, "nameless", {}, finalizers=["batch.kubernetes.io/job-tracking"])
+        await w.settle()
+        for name in ("stray", "nameless"):
+            assert not w.get(PODS, name)["metadata"]["finalizers"]
+
+
 async def test_a_deleted_job_lets_its_pods_go() -> None:
     async with World(CONTROLLER) as w:
         await start(w)
