@@ -227,8 +227,10 @@ def _relevant(pod: Object) -> object:
 
 def _of_workload(budgets: Collection) -> Callable[[Object | None, Object | None], Iterable[Key]]:
     def keys(old: Object | None, new: Object | None) -> Iterable[Key]:
-        if old is not None and new is not None and replicas_of(old) != replicas_of(new):
-            yield from (key_of(b) for b in budgets.store.list(namespace_of(new)) if needs_scale(b))
+        if old is not None and new is not None and replicas_of(old) == replicas_of(new):
+            return
+        there = budgets.store.list(namespace_of(new or old or {}))
+        yield from (key_of(budget) for budget in there if needs_scale(budget))
 
     return keys
 

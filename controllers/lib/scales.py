@@ -39,10 +39,9 @@ class Scales:
         """The uid of what says the size, and the size."""
         namespace = namespace_of(pod)
         collection = self._collections.get((reference["apiVersion"].rpartition("/")[0], reference["kind"]))
-        if collection is None:
-            owner = await self._subresource(namespace, reference)
-        else:
-            owner = collection.get(Key(namespace, reference["name"]))
+        owner = collection.get(Key(namespace, reference["name"])) if collection is not None else None
+        if owner is None or uid_of(owner) != reference["uid"]:  # our copy may not have it yet
+            owner = await self._subresource(namespace, reference, known=collection is not None)
         if owner is None or uid_of(owner) != reference["uid"]:
             raise ScaleUnknown(f'found no controllers for pod "{name_of(pod)}"')
         above = controller_of(owner)
@@ -54,8 +53,8 @@ class Scales:
         deployment = self._collections[("apps", "Deployment")].get(Key(namespace, above["name"]))
         return deployment if deployment is not None and uid_of(deployment) == above["uid"] else None
 
-    async def _subresource(self, namespace: str, reference: Object) -> Object | None:
-        """The scale of a controller of any kind; None when the controller is gone."""
+    async def _subresource(self, namespace: str, reference: Object, *, known: bool) -> Object | None:
+        """The scale of a controller of any kind; None when the controller is gone. ``known``: the kind has scales."""
         resource = (await discover(self._client)).of_kind(reference["apiVersion"], reference["kind"])
         if resource is None:
             raise ScaleUnknown(
@@ -66,7 +65,7 @@ class Scales:
         except StatusError as err:
             if not is_not_found(err):
                 raise
-            if not any(sub.name == "scale" for sub in resource.subresources):
+            if not known and all(sub.name != "scale" for sub in resource.subresources):
                 raise ScaleUnknown(f"{resource.qualified} does not implement the scale subresource") from err
             return None
 

@@ -103,6 +103,18 @@ async def test_pods_whose_controller_is_gone_allow_no_disruption() -> None:
         assert ("CalculateExpectedPodCountFailed", text) in w.events()
 
 
+async def test_a_controller_that_our_copy_does_not_have_yet_is_asked_for() -> None:
+    async with World(disruption.CONTROLLER) as w:
+        await setup(w, 2, 2, maxUnavailable=1)
+        w.api.watchers = [watcher for watcher in w.api.watchers if watcher[1] != "replicasets"]
+        rs = w.create(REPLICA_SETS, "late", {"replicas": 3, "template": {}})
+        pod = w.create(PODS, "late", {}, labels={"app": "x"}, ownerReferences=[owner_reference(rs)])
+        w.set_status(pod, phase="Running", ready=True)
+        await w.clock.advance(1)
+        status = w.get(POD_DISRUPTION_BUDGETS, "b")["status"]
+        assert (status["expectedPods"], status["conditions"][0]["reason"]) == (5, "InsufficientPods")
+
+
 async def test_a_pod_in_two_budgets_is_told() -> None:
     async with World(disruption.CONTROLLER) as w:
         for name in ("b", "a"):
