@@ -205,7 +205,7 @@ def _finish(made: Plan, tally: Tally, verdict: Verdict, ending: int, completions
     conditions = status.get("conditions") or []
     if not has_condition({"status": status}, target):
         conditions = _condition(conditions, target, why, now)
-    waiting = ending or tally.uncounted_succeeded or tally.uncounted_failed
+    waiting = ending or tally.uncounted_succeeded or tally.uncounted_failed or tally.full
     if not waiting:
         conditions = _condition(conditions, "Complete" if verdict.success else "Failed", why, now)
         if verdict.success:

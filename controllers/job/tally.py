@@ -12,14 +12,20 @@ from enum import Enum
 from typing import Any
 
 from controllers.job import indexes, jobpods
-from controllers.job.policies import match_failure
+from controllers.job.policies import Match, match_failure
 from controllers.lib.pods import is_active, is_finished, phase_of
 from kubeling.api.meta import Object, is_deleting, uid_of
+
+MAX_UNCOUNTED = 500  # names in one status: it must not grow too large
 
 
 @dataclass
 class Tally:
-    """The pods by state, the counters as they shall be, and the finalizers that may go once they are stored."""
+    """The pods by state, the counters as they shall be, and the finalizers that may go once they are stored.
+
+    ``untold_…``: ended pods that the status does not name yet, because their finalizer stays for now. ``full``: among them are
+    some for which the status has no room this time.
+    """
 
     active: list[Object] = field(default_factory=list)
     terminating: list[Object] = field(default_factory=list)
@@ -28,18 +34,21 @@ class Tally:
     counted_failed: int = 0
     uncounted_succeeded: list[str] = field(default_factory=list)
     uncounted_failed: list[str] = field(default_factory=list)
+    untold_succeeded: int = 0
+    untold_failed: int = 0
     completed: set[int] = field(default_factory=set)
     failed_indexes: set[int] = field(default_factory=set)
     unfinalize: list[Object] = field(default_factory=list)
+    full: bool = False
     fail_message: str = ""
 
     @property
     def succeeded(self) -> int:
-        return self.counted_succeeded + len(self.uncounted_succeeded)
+        return self.counted_succeeded + len(self.uncounted_succeeded) + self.untold_succeeded
 
     @property
     def failed(self) -> int:
-        return self.counted_failed + len(self.uncounted_failed)
+        return self.counted_failed + len(self.uncounted_failed) + self.untold_failed
 
 
 class Ending(Enum):
@@ -67,10 +76,14 @@ def count(job: Object, pods: Sequence[Object], ending: Ending | None) -> Tally:
             tally.finished.append(pod)
         else:
             tally.terminating.append(pod)
-    _collect(job, tally, pods, ending)
+    _judge(job, tally, pods, ending)
+    over = ending is not None or is_deleting(job)
+    needed = set() if over else _last_failures(job, tally, pods)
+    for pod in sorted(pods, key=lambda p: jobpods.index_of(p) or 0):
+        if jobpods.has_finalizer(pod):
+            _take_up(job, tally, pod, ending, stays=uid_of(pod) in needed or not _has_ended(job, pod, over))
     if jobpods.is_indexed(job):
         tally.counted_succeeded = len(tally.completed)
-    _choose_finalizers(job, tally, pods, ending)
     return tally
 
 
@@ -89,15 +102,42 @@ def _flush(tally: Tally, uncounted: Mapping[str, Any], pods: Sequence[Object]) -
             tally.counted_failed += 1
 
 
-def _collect(job: Object, tally: Tally, pods: Sequence[Object], ending: Ending | None) -> None:
+def _judge(job: Object, tally: Tally, pods: Sequence[Object], ending: Ending | None) -> None:
+    """What newly ended pods mean for indexes and for the whole job."""
     known = {*tally.uncounted_succeeded, *tally.uncounted_failed}
+    limit = jobpods.per_index_limit(job)
     for pod in pods:
         if not jobpods.has_finalizer(pod) or uid_of(pod) in known:
             continue
+        index = _valid_index(job, pod)
         if phase_of(pod) == "Succeeded":
-            _collect_success(job, tally, pod)
-        elif _counts_as_failed(job, pod, ending):
-            _collect_failure(job, tally, pod)
+            if index is not None:
+                tally.completed.add(index)
+            continue
+        match = _failure(job, pod, ending)
+        if match is None:
+            continue
+        if match.action == "FailJob" and not tally.fail_message:
+            tally.fail_message = match.message
+        if limit is None or index is None or index in tally.completed:
+            continue
+        if match.action == "FailIndex" or jobpods.failures_of(pod).counted >= limit:
+            tally.failed_indexes.add(index)
+
+
+def _valid_index(job: Object, pod: Object) -> int | None:
+    """The pod's index; None where the job has no such index, or none at all."""
+    index = jobpods.index_of(pod) if jobpods.is_indexed(job) else None
+    return index if index is not None and index < int(job["spec"].get("completions") or 0) else None
+
+
+def _failure(job: Object, pod: Object, ending: Ending | None) -> Match | None:
+    """What the pod's failure means; None where it has not failed, or where that counts for nothing."""
+    if phase_of(pod) == "Succeeded" or not _counts_as_failed(job, pod, ending):
+        return None
+    match = match_failure(job, pod)
+    outside = jobpods.is_indexed(job) and _valid_index(job, pod) is None
+    return None if match.action == "Ignore" or outside else match
 
 
 def _counts_as_failed(job: Object, pod: Object, ending: Ending | None) -> bool:
@@ -106,40 +146,29 @@ def _counts_as_failed(job: Object, pod: Object, ending: Ending | None) -> bool:
     return phase_of(pod) == "Failed" or (ending is Ending.FAILURE and is_deleting(pod))
 
 
-def _collect_success(job: Object, tally: Tally, pod: Object) -> None:
-    if not jobpods.is_indexed(job):
-        tally.uncounted_succeeded.append(uid_of(pod))
-        return
-    index = jobpods.index_of(pod)
-    if index is not None and index < int(job["spec"].get("completions") or 0):
-        tally.completed.add(index)
+def _has_ended(job: Object, pod: Object, over: bool) -> bool:
+    return is_finished(pod) or jobpods.has_failed(job, pod) or (over and is_deleting(pod))
 
 
-def _collect_failure(job: Object, tally: Tally, pod: Object) -> None:
-    match, index = match_failure(job, pod), jobpods.index_of(pod)
-    if match.action == "Ignore":
-        return
-    if jobpods.is_indexed(job) and (index is None or index >= int(job["spec"].get("completions") or 0)):
-        return
-    if match.action == "FailJob" and not tally.fail_message:
-        tally.fail_message = match.message
-    tally.uncounted_failed.append(uid_of(pod))
-    limit = jobpods.per_index_limit(job)
-    if limit is None or index is None or index in tally.completed:
-        return
-    if match.action == "FailIndex" or jobpods.failures_of(pod).counted >= limit:
-        tally.failed_indexes.add(index)
-
-
-def _choose_finalizers(job: Object, tally: Tally, pods: Sequence[Object], ending: Ending | None) -> None:
-    """Ended pods are let go; an index's last failed pod only when its count of failures is no longer needed."""
-    over = ending is not None or is_deleting(job)
-    needed = set() if over else _last_failures(job, tally, pods)
-    for pod in pods:
-        if not jobpods.has_finalizer(pod) or uid_of(pod) in needed:
-            continue
-        if is_finished(pod) or jobpods.has_failed(job, pod) or (over and is_deleting(pod)):
+def _take_up(job: Object, tally: Tally, pod: Object, ending: Ending | None, *, stays: bool) -> None:
+    """Names a pod with a finalizer in the status, and lets it go, unless it stays for now or the status is full."""
+    uid, failed = uid_of(pod), _failure(job, pod, ending) is not None
+    succeeded = phase_of(pod) == "Succeeded" and not jobpods.is_indexed(job)  # an index is told by the list of indexes
+    if uid in tally.uncounted_succeeded or uid in tally.uncounted_failed:
+        if not stays:
             tally.unfinalize.append(pod)
+        return
+    full = len(tally.uncounted_succeeded) + len(tally.uncounted_failed) >= MAX_UNCOUNTED
+    if stays or full:
+        tally.untold_succeeded += succeeded
+        tally.untold_failed += failed
+        tally.full = tally.full or not stays
+        return
+    tally.unfinalize.append(pod)
+    if succeeded:
+        tally.uncounted_succeeded.append(uid)
+    elif failed:
+        tally.uncounted_failed.append(uid)
 
 
 def _last_failures(job: Object, tally: Tally, pods: Sequence[Object]) -> set[str]:

@@ -1,10 +1,12 @@
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from controllers.job import CONTROLLER, indexes
-from controllers.job.jobpods import index_of, new_pod
+from controllers.job.jobpods import FINALIZER, index_of, new_pod
+from controllers.job.plan import plan
 from controllers.lib.pods import is_active, phase_of
 from kubeling.api.meta import Object, condition_of, is_deleting, name_of
 from kubeling.api.resources import JOBS, PODS
@@ -124,7 +126,9 @@ async def test_back_off_per_index() -> None:
         await end(w, active(w)[1])
         await end(w, active(w)[0], "Failed")
         assert not active(w)
+        assert status(w)["uncountedTerminatedPods"] == {} and "failed" not in status(w)  # told with its replacement
         await w.clock.advance(11)
+        assert status(w)["failed"] == 1
         await end(w, active(w)[0], "Failed")
         await w.settle()
         assert (status(w)["completedIndexes"], status(w)["failedIndexes"]) == ("1", "0")
@@ -302,6 +306,23 @@ async def test_a_pod_too_many_is_replaced_only_after_it_has_ended() -> None:
         w.finish_deleted()
         await w.clock.advance(0.1)
         assert [index_of(p) for p in active(w)] == [0, 1]
+
+
+def test_a_status_names_at_most_500_pods_at_once() -> None:
+    job: Object = {"metadata": {"name": "j", "uid": "u"}, "spec": spec_of(completions=600, parallelism=600)}
+    pods: list[Object] = [
+        {"metadata": {"name": f"p{n}", "namespace": "ns", "uid": f"u{n}", "finalizers": [FINALIZER]},
+         "status": {"phase": "Succeeded"}}
+        for n in range(600)
+    ]  # fmt: skip
+    first = plan(job, pods, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (len(first.status["uncountedTerminatedPods"]["succeeded"]), len(first.unfinalize)) == (500, 500)
+    assert condition_of({"status": first.status}, "SuccessCriteriaMet") and not first.events
+    for pod in first.unfinalize:
+        pod["metadata"]["finalizers"] = []
+    second = plan({**job, "status": first.status}, pods, datetime(2026, 1, 1, tzinfo=UTC))
+    assert second.status["succeeded"] == 500
+    assert (len(second.status["uncountedTerminatedPods"]["succeeded"]), len(second.unfinalize)) == (100, 100)
 
 
 async def test_more_successes_than_completions_are_told() -> None:
