@@ -83,7 +83,7 @@ class Revisions:
         known = by_number(owned)
         data = template_data(owner)
         number = int(known[-1]["revision"]) + 1 if known else 1
-        same = [r for r in known if r["data"] == data]
+        same = [r for r in known if _is_of(r, data)]
         if not same:
             made = await self._create(owner, number)
             return History([*known, made], made)
@@ -102,7 +102,7 @@ class Revisions:
             if not is_already_exists(err):
                 raise
             there = await self._revisions.fetch(Key(namespace_of(wanted), name_of(wanted)))
-            if there["data"] == wanted["data"]:
+            if _is_of(there, wanted["data"]):
                 return there
             status = dict(owner.get("status") or {})
             status["collisionCount"] = int(status.get("collisionCount") or 0) + 1
@@ -115,3 +115,14 @@ class Revisions:
 
     def hash_of(self, revision: Object) -> str:
         return labels_of(revision).get(self._hash_label, "")
+
+
+def _is_of(revision: Object, data: Object) -> bool:
+    """True when that is what the revision holds; releases before 1.34 wrote an empty creationTimestamp, too."""
+    held = revision["data"]
+    template = (held.get("spec") or {}).get("template") or {}
+    metadata = template.get("metadata") or {}
+    if metadata.get("creationTimestamp", "") is None:
+        kept = {k: v for k, v in metadata.items() if k != "creationTimestamp"}
+        held = {"spec": {"template": {**template, "metadata": kept}}}
+    return bool(held == data)

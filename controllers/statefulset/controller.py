@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from controllers.context import Context, ControllerSpec, Runnable
+from controllers.lib.batches import slow_start
 from controllers.lib.collection import Collection
 from controllers.lib.hashing import revision_hash
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
@@ -98,12 +99,17 @@ class StatefulSetReconciler:
     async def _act(self, owner: Object, decided: Plan) -> None:
         await self._keep_claims(owner, decided)
         await _all(self._ensure_claims(owner, pod) for pod in decided.pending)
-        await _all(self._create(owner, pod) for pod in decided.create)
-        await _all(self._delete(owner, pod, why) for pod, why in decided.delete)
+        _, failure = await slow_start(decided.create, lambda pod: self._create(owner, pod))
+        if failure is None:
+            _, failure = await slow_start(decided.delete, lambda pod: self._delete(owner, pod))
+        if failure is not None:
+            raise failure
         for pod, ordinal in decided.fix:
             await self._pods.update(identity.with_identity(owner, pod, ordinal))
 
     async def _create(self, owner: Object, pod: Object) -> None:
+        if self._has_stale_claim(owner, pod):
+            return  # it goes with the earlier pod, and its end brings the next attempt
         await self._ensure_claims(owner, pod)
         text = f"create Pod {name_of(pod)} in StatefulSet {name_of(owner)}"
         try:
@@ -114,8 +120,14 @@ class StatefulSetReconciler:
             raise
         self._recorder.event(owner, "Normal", "SuccessfulCreate", f"{text} successful")
 
+    def _has_stale_claim(self, owner: Object, pod: Object) -> bool:
+        """Whether one of the pod's claims belongs to an earlier pod of its name."""
+        found = (self._claims.get(key_of(claim)) for claim in _claims_of(owner, pod))
+        named = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name_of(pod)}}
+        return any(identity.is_stale(claim["metadata"].get("ownerReferences") or (), named) for claim in found if claim)
+
     async def _ensure_claims(self, owner: Object, pod: Object) -> None:
-        for claim in identity.claims_of(owner, identity.ordinal_of(owner, pod) or 0):
+        for claim in _claims_of(owner, pod):
             await self._ensure_claim(owner, claim, pod)
 
     async def _ensure_claim(self, owner: Object, claim: Object, pod: Object) -> None:
@@ -125,7 +137,7 @@ class StatefulSetReconciler:
                 raise RuntimeError(f"pvc {name_of(claim)} is being deleted")
             return
         text = f"create Claim {name_of(claim)} Pod {name_of(pod)} in StatefulSet {name_of(owner)}"
-        owners = identity.claim_owners(owner, claim, None, condemned=False)
+        owners = identity.claim_owners(owner, claim, pod, condemned=False)
         if owners:
             claim = {**claim, "metadata": {**claim["metadata"], "ownerReferences": owners}}
         try:
@@ -140,26 +152,16 @@ class StatefulSetReconciler:
         """Gives existing claims the owners that the retention policy asks for."""
         if not owner["spec"].get("volumeClaimTemplates") or is_deleting(owner):
             return
-        condemned = {identity.ordinal_of(owner, pod): pod for pod in decided.condemned}
-        wanted = range(identity.start_of(owner), identity.start_of(owner) + identity.replicas_of(owner))
-        for ordinal in [*wanted, *condemned]:
-            for claim in identity.claims_of(owner, ordinal or 0):
+        for pod in [*decided.kept, *decided.condemned]:
+            for claim in _claims_of(owner, pod):
                 there = self._claims.get(key_of(claim))
                 if there is None or is_deleting(there):
                     continue
-                pod = condemned.get(ordinal)
-                owners = identity.claim_owners(owner, there, pod, condemned=pod is not None)
+                owners = identity.claim_owners(owner, there, pod, condemned=pod in decided.condemned)
                 if owners != (there["metadata"].get("ownerReferences") or []):
                     await self._claims.update({**there, "metadata": {**there["metadata"], "ownerReferences": owners}})
 
-    async def _delete(self, owner: Object, pod: Object, phase: str) -> None:
-        where = f"{namespace_of(owner)}/{name_of(owner)}"
-        if phase == "Failed":
-            text = f"StatefulSet {where} is recreating failed Pod {name_of(pod)}"
-            self._recorder.event(owner, "Warning", "RecreatingFailedPod", text)
-        elif phase:
-            text = f"StatefulSet {where} is recreating terminated Pod {name_of(pod)}"
-            self._recorder.event(owner, "Normal", "RecreatingTerminatedPod", text)
+    async def _delete(self, owner: Object, pod: Object) -> None:
         text = f"delete Pod {name_of(pod)} in StatefulSet {name_of(owner)}"
         try:
             deleted = await self._pods.delete(pod)
@@ -182,13 +184,26 @@ async def _all(actions: Iterable[object]) -> None:
             raise result
 
 
-class _PodEvents:
-    """From pods to the sets that own them, or could adopt them."""
+def _claims_of(owner: Object, pod: Object) -> list[Object]:
+    return identity.claims_of(owner, identity.ordinal_of(owner, pod) or 0)
+
+
+class _Events:
+    """From pods to the sets that own them, or could adopt them; from claims that are gone to those that want them."""
 
     def __init__(self, sets: Collection) -> None:
         self._sets = sets
 
-    def keys(self, old: Object | None, new: Object | None) -> Iterable[Key]:
+    def of_claim(self, old: Object | None, new: Object | None) -> Iterable[Key]:
+        if old is None or new is not None:
+            return
+        for owner in self._sets.store.list(namespace_of(old)):
+            templates = owner["spec"].get("volumeClaimTemplates") or ()
+            prefixes = tuple(f"{t['metadata']['name']}-{name_of(owner)}-" for t in templates)
+            if prefixes and name_of(old).startswith(prefixes):
+                yield key_of(owner)
+
+    def of_pod(self, old: Object | None, new: Object | None) -> Iterable[Key]:
         found: list[Key] = []
         for pod in (old, new):
             reference = controller_of(pod) if pod is not None else None
@@ -210,11 +225,12 @@ def build(context: Context) -> Sequence[Runnable]:
     claims = context.collection(PERSISTENT_VOLUME_CLAIMS)
     recorder = context.recorder(COMPONENT)
     reconciler = StatefulSetReconciler(sets, pods, claims, revisions, recorder, context.clock)
+    events = _Events(sets)
     controller = context.controller("statefulset", reconciler)
     controller.watch(sets.informer)
-    controller.watch(pods.informer, _PodEvents(sets).keys)
+    controller.watch(pods.informer, events.of_pod)
     controller.watch(revisions.informer, lambda old, new: ())
-    controller.watch(claims.informer, lambda old, new: ())
+    controller.watch(claims.informer, events.of_claim)
     return [controller]
 
 

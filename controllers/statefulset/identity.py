@@ -6,12 +6,12 @@ Source of the rules: the StatefulSet documentation and kubernetes/pkg/controller
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from controllers.lib.pods import is_ready, phase_of, pod_from_template
-from kubeling.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, owner_reference, uid_of
+from kubeling.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, owner_reference
 
 REVISION_LABEL = "controller-revision-hash"
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -106,23 +106,35 @@ def claims_of(owner: Object, ordinal: int) -> list[Object]:
     return claims
 
 
-def claim_owners(owner: Object, claim: Mapping[str, Any], pod: Object | None, *, condemned: bool) -> list[Object]:
-    """The claim's owner references under the set's retention policy: the set, the condemned pod, or neither."""
+def claim_owners(owner: Object, claim: Mapping[str, Any], pod: Mapping[str, Any], *, condemned: bool) -> list[Object]:
+    """The owner references of a pod's claim under the set's retention policy: the set, the condemned pod, or neither.
+
+    What an earlier set or pod of the name owns, or another controller, is not claimed.
+    """
+    before: list[Object] = claim["metadata"].get("ownerReferences") or []
+    pod = {**pod, "apiVersion": "v1", "kind": "Pod"}
+    if is_stale(before, owner) or is_stale(before, pod):
+        return before
     policy = owner["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
-    deleted = policy.get("whenDeleted") == "Delete"
-    scaled = policy.get("whenScaled") == "Delete"
-    pod_uid = uid_of(pod) if pod is not None else ""
-    before = claim["metadata"].get("ownerReferences") or []
-    ours = {uid_of(owner), pod_uid}
-    kept = [o for o in before if o.get("uid") not in ours and not _of_other_pod(owner, o)]
-    if scaled and condemned and pod is not None:
-        return [*kept, owner_reference({"apiVersion": "v1", "kind": "Pod", **pod}, controller=False, block=False)]
-    if deleted:
-        return [*kept, owner_reference(owner, block=False)]
-    return kept
+    when_deleted, when_scaled = policy.get("whenDeleted") == "Delete", policy.get("whenScaled") == "Delete"
+    others = [o for o in before if not (_refers(o, owner) or _refers(o, pod))]
+    wanted: list[Object] = []
+    if not ((when_deleted or when_scaled) and any(o.get("controller") for o in others)):
+        if when_scaled and condemned:
+            wanted = [owner_reference(pod)]
+        elif when_deleted:
+            wanted = [owner_reference(owner)]
+    ours = [o for o in before if o not in others]
+    same = [(o["uid"], bool(o.get("controller"))) for o in ours] == [(o["uid"], True) for o in wanted]
+    return before if same else [*others, *wanted]
 
 
-def _of_other_pod(owner: Object, reference: Object) -> bool:
-    """A reference to an earlier pod of the set."""
-    match = _NAME.fullmatch(reference.get("name") or "")
-    return reference.get("kind") == "Pod" and match is not None and match.group(1) == name_of(owner)
+def is_stale(references: Iterable[Object], owner: Mapping[str, Any]) -> bool:
+    """True when one of the references names an earlier object of the owner's name."""
+    named = (o for o in references if _refers(o, owner))
+    return any(o.get("uid") != (owner["metadata"].get("uid") or "") for o in named)
+
+
+def _refers(reference: Object, owner: Mapping[str, Any]) -> bool:
+    told = (reference.get("apiVersion"), reference.get("kind"), reference.get("name"))
+    return told == (owner["apiVersion"], owner["kind"], name_of(owner))

@@ -25,13 +25,14 @@ class Revision:
 
 @dataclass
 class Plan:
-    """``create``: pods; ``delete``: (pod, why it is replaced or ""); ``fix``: (pod, ordinal) whose identity is off;
-    ``pending``: pods that wait, maybe for a claim that has been deleted."""
+    """``create``, ``delete``: pods; ``fix``: (pod, ordinal) whose identity is off;
+    ``pending``: pods that wait, maybe for a claim that has been deleted; ``kept``: those of the wanted ordinals."""
 
     create: list[Object] = field(default_factory=list)
-    delete: list[tuple[Object, str]] = field(default_factory=list)
+    delete: list[Object] = field(default_factory=list)
     fix: list[tuple[Object, int]] = field(default_factory=list)
     pending: list[Object] = field(default_factory=list)
+    kept: list[Object] = field(default_factory=list)
     condemned: list[Object] = field(default_factory=list)
     status: Object = field(default_factory=dict)
 
@@ -45,7 +46,7 @@ def plan(owner: Object, pods: Sequence[Object], current: Revision, update: Revis
     by_ordinal = {o: pod for pod in pods if (o := identity.ordinal_of(owner, pod)) is not None}
     slots = {o: by_ordinal.get(o) for o in range(start, start + count)}
     condemned = [by_ordinal[o] for o in sorted(by_ordinal, reverse=True) if o not in slots]
-    made.condemned = condemned
+    made.kept, made.condemned = [pod for pod in slots.values() if pod is not None], condemned
     min_ready = int(owner["spec"].get("minReadySeconds") or 0)
     ordered = owner["spec"].get("podManagementPolicy") != "Parallel"
     if _fill(made, owner, slots, _Chooser(owner, current, update), ordered, min_ready, now):
@@ -91,8 +92,7 @@ def _fill(
     min_ready: int,
     now: datetime,
 ) -> bool:
-    """Plans creation, replacement and repair of the wanted pods; True when the step ends here."""
-    wait = False
+    """Plans creation, replacement and repair of the wanted pods; True when an ordered set's step ends here."""
     for ordinal, pod in slots.items():
         if pod is None:
             revision = chooser.of(ordinal)
@@ -103,39 +103,42 @@ def _fill(
         phase = phase_of(pod)
         if phase in ("Failed", "Succeeded"):
             if not is_deleting(pod):
-                made.delete.append((pod, phase))
-            wait = True
+                made.delete.append(pod)
             if ordered:
                 return True
             continue
         if phase == "Pending":
             made.pending.append(pod)
-        healthy = identity.is_healthy(pod) and is_available(pod, min_ready, now)
-        if ordered and not healthy:
+        if ordered and not _stands(pod, min_ready, now):
             return True
         if not identity.identity_matches(owner, pod, ordinal) and not is_deleting(pod):
             made.fix.append((pod, ordinal))
-    return wait
+    return False
 
 
 def _shrink(
     made: Plan, slots: dict[int, Object | None], condemned: list[Object], ordered: bool, min_ready: int, now: datetime
 ) -> bool:
     """Plans the removal of surplus pods, highest ordinal first; True when the step ends here."""
-    unhealthy = [p for p in [*slots.values(), *reversed(condemned)] if p is not None and not identity.is_healthy(p)]
-    first_unhealthy = unhealthy[0] if unhealthy else None
+    wanted = [pod for pod in slots.values() if pod is not None]
+    first_unavailable = next((p for p in [*wanted, *reversed(condemned)] if not _stands(p, min_ready, now)), None)
     for pod in condemned:
         if is_deleting(pod):
             if ordered:
                 return True
             continue
         ready = phase_of(pod) == "Running" and is_ready(pod) and is_available(pod, min_ready, now)
-        if ordered and not ready and pod is not first_unhealthy:
+        if ordered and not ready and pod is not first_unavailable:
             return True
-        made.delete.append((pod, ""))
+        made.delete.append(pod)
         if ordered:
             return True
     return False
+
+
+def _stands(pod: Object, min_ready: int, now: datetime) -> bool:
+    """Available, and not on its way out."""
+    return identity.is_healthy(pod) and is_available(pod, min_ready, now)
 
 
 def _roll(
@@ -147,22 +150,27 @@ def _roll(
         return
     rolling = strategy.get("rollingUpdate") or {}
     limit = max(1, scaled(rolling.get("maxUnavailable", 1), identity.replicas_of(owner), round_up=True))
-    pods = {o: pod for o, pod in slots.items() if pod is not None}
-    unavailable = sum(not (identity.is_healthy(p) and is_available(p, min_ready, now)) for p in pods.values())
-    going = {name_of(pod) for pod, _ in made.delete}
-    unavailable += len(slots) - len(pods) + len(going)
     first = identity.start_of(owner) + int(rolling.get("partition") or 0)
-    for ordinal in sorted((o for o in pods if o >= first), reverse=True):
-        pod = pods[ordinal]
-        if identity.revision_of(pod) == update or is_deleting(pod) or name_of(pod) in going:
-            continue
-        healthy = identity.is_healthy(pod) and is_available(pod, min_ready, now)
-        if healthy and unavailable >= limit:
-            continue  # a broken outdated pod costs no availability, wherever it stands
-        made.delete.append((pod, ""))
-        unavailable += healthy
-        if limit == 1:
-            return
+    going = {name_of(pod) for pod in made.delete}
+    outdated, standing = {}, {}
+    for ordinal, pod in slots.items():
+        leaving = pod is None or is_deleting(pod) or name_of(pod) in going
+        standing[ordinal] = pod is not None and not leaving and _stands(pod, min_ready, now)
+        if pod is not None and not leaving and ordinal >= first and identity.revision_of(pod) != update:
+            outdated[ordinal] = pod
+    if limit == 1:
+        highest = next(
+            (o for o in sorted(slots, reverse=True) if o >= first and (o in outdated or not standing[o])), None
+        )
+        made.delete += [outdated[highest]] if highest in outdated else []
+        return
+    room = limit - sum(not stands for stands in standing.values())
+    for ordinal in sorted(outdated, reverse=True):
+        if not standing[ordinal]:
+            made.delete.append(outdated[ordinal])  # a broken outdated pod costs no availability, wherever it stands
+        elif room > 0:
+            made.delete.append(outdated[ordinal])
+            room -= 1
 
 
 def status_of(owner: Object, pods: Sequence[Object], current: str, update: str, now: datetime) -> Object:

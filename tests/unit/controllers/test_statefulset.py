@@ -1,9 +1,11 @@
 from typing import Any
 
 import orjson
+import pytest
 
 from controllers.lib.hashing import fnv32, safe_encode
 from controllers.statefulset import CONTROLLER
+from controllers.statefulset.identity import claim_owners
 from kubeling.api.meta import Object, is_deleting, labels_of, name_of
 from kubeling.api.resources import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
 from tests.unit.controllers.world import World
@@ -92,6 +94,22 @@ async def test_a_revision_is_the_patch_that_upstream_writes() -> None:
         assert revision["metadata"]["annotations"] == {"kubernetes.io/change-cause": "why"}
 
 
+async def test_a_revision_of_an_older_release_is_still_the_same() -> None:
+    """Before 1.34 Go wrote the empty creationTimestamp of the template's metadata."""
+    async with World(CONTROLLER) as w:
+        w.create(STATEFUL_SETS, "db", spec_of())
+        await w.settle()
+        name = name_of(w.api.all(CONTROLLER_REVISIONS)[0])
+        await w.stop()
+        metadata = {"creationTimestamp": None, "labels": {"app": "db"}}
+        w.api.update(
+            CONTROLLER_REVISIONS, "ns", name, lambda r: r["data"]["spec"]["template"].update(metadata=metadata)
+        )
+        before = w.api.version
+        await w.start()
+        assert w.api.version == before
+
+
 async def test_parallel_and_start_ordinal() -> None:
     async with World(CONTROLLER) as w:
         w.create(STATEFUL_SETS, "db", spec_of(podManagementPolicy="Parallel", ordinals={"start": 5}))
@@ -178,7 +196,7 @@ async def test_failed_pods_are_recreated_under_the_same_name() -> None:
         w.set_status(w.pods()[0], phase="Failed")
         await w.settle()
         assert is_deleting(w.pods()[0])
-        assert ("RecreatingFailedPod", "StatefulSet ns/db is recreating failed Pod db-0") in w.events()
+        assert w.events()[-1] == ("SuccessfulDelete", "delete Pod db-0 in StatefulSet db successful")
         await step(w)
         assert not is_deleting(w.pods()[0])
 
@@ -208,3 +226,88 @@ async def test_a_waiting_pod_gets_a_deleted_claim_again() -> None:
         w.set_status(w.get(PODS, "db-0"), phase="Pending")
         await w.settle()
         assert name_of(w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-0")) == "data-db-0"
+
+
+SET = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "uid": "s"}, "spec": {}}
+POD = {"metadata": {"name": "db-1", "uid": "p"}}
+THE_SET = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "name": "db",
+    "uid": "s",
+    "controller": True,
+    "blockOwnerDeletion": True,
+}
+THE_POD = {**THE_SET, "apiVersion": "v1", "kind": "Pod", "name": "db-1", "uid": "p"}
+OTHER = {**THE_SET, "kind": "Other", "name": "o", "uid": "o"}
+LOOSE = {**OTHER, "controller": False}
+
+
+@pytest.mark.parametrize(
+    ("deleted", "scaled", "condemned", "before", "after"),
+    [
+        ("Retain", "Retain", True, [], []),
+        ("Retain", "Retain", True, [THE_SET, LOOSE, THE_POD], [LOOSE]),
+        ("Retain", "Retain", False, [OTHER], [OTHER]),
+        ("Delete", "Retain", False, [LOOSE], [LOOSE, THE_SET]),
+        ("Delete", "Retain", True, [], [THE_SET]),
+        ("Delete", "Retain", False, [{**THE_SET, "controller": False}], [THE_SET]),
+        ("Delete", "Retain", False, [THE_SET, LOOSE], [THE_SET, LOOSE]),
+        ("Retain", "Delete", False, [], []),
+        ("Retain", "Delete", True, [THE_SET], [THE_POD]),
+        ("Delete", "Delete", False, [THE_POD], [THE_SET]),
+        ("Delete", "Delete", True, [THE_SET], [THE_POD]),
+        ("Delete", "Delete", True, [OTHER], [OTHER]),
+        ("Delete", "Delete", True, [OTHER, THE_SET], [OTHER]),
+        ("Delete", "Delete", True, [{**THE_POD, "uid": "earlier"}], [{**THE_POD, "uid": "earlier"}]),
+        ("Delete", "Retain", False, [{**THE_SET, "uid": "earlier"}], [{**THE_SET, "uid": "earlier"}]),
+    ],
+)
+def test_who_owns_a_claim(
+    deleted: str, scaled: str, condemned: bool, before: list[Object], after: list[Object]
+) -> None:
+    policy = {"whenDeleted": deleted, "whenScaled": scaled}
+    owner = {**SET, "spec": {"persistentVolumeClaimRetentionPolicy": policy}}
+    assert claim_owners(owner, {"metadata": {"ownerReferences": before}}, POD, condemned=condemned) == after
+
+
+async def test_a_claim_of_the_earlier_pod_goes_before_its_name_comes_again() -> None:
+    template = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    async with World(CONTROLLER) as w:
+        policy = {"whenDeleted": "Retain", "whenScaled": "Delete"}
+        await run_up(w, replicas=2, volumeClaimTemplates=[template], persistentVolumeClaimRetentionPolicy=policy)
+        w.api.update(STATEFUL_SETS, "ns", "db", lambda o: o["spec"].update(replicas=1))
+        await w.settle()
+        w.finish_deleted()
+        w.api.update(STATEFUL_SETS, "ns", "db", lambda o: o["spec"].update(replicas=2))
+        await w.settle()
+        assert names(w) == ["db-0"]
+        w.api.delete(PERSISTENT_VOLUME_CLAIMS, "ns", "data-db-1")  # the garbage collector's part
+        await w.settle()
+        assert names(w) == ["db-0", "db-1"]
+        assert name_of(w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-1")) == "data-db-1"
+
+
+async def test_a_failed_pod_of_a_parallel_set_holds_nothing_up() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w, podManagementPolicy="Parallel")
+        w.set_status(w.get(PODS, "db-0"), phase="Failed")
+        w.api.update(STATEFUL_SETS, "ns", "db", lambda o: o["spec"].update(replicas=2))
+        await w.settle(0.01)
+        assert [name_of(p) for p in w.pods() if is_deleting(p)] == ["db-0", "db-2"]
+
+
+async def test_an_update_waits_for_the_highest_pod_that_is_not_available() -> None:
+    async with World(CONTROLLER) as w:
+        await run_up(w, podManagementPolicy="Parallel")
+        w.set_status(w.get(PODS, "db-0"), phase="Running")
+        set_image(w, "two")
+        await w.settle()
+        assert [name_of(p) for p in w.pods() if is_deleting(p)] == ["db-2"]
+        w.finish_deleted()
+        await w.settle()
+        assert images(w) == {"db-0": "one", "db-1": "one", "db-2": "two"}
+        assert not [p for p in w.pods() if is_deleting(p)]
+        w.make_ready(w.get(PODS, "db-2"))
+        await w.settle()
+        assert [name_of(p) for p in w.pods() if is_deleting(p)] == ["db-1"]
