@@ -18,7 +18,8 @@ from kubeling.client.rest import Client, PatchKind
 from tests.integration.conftest import ApiServer, StartServer, running_etcd, start
 from tests.integration.controllers.conftest import Manager, eventually, running, write_kubeconfig
 
-KILLS, REPLICAS, ORDINALS, COMPLETIONS = 10, 20, 5, 200
+KILLS, REPLICAS, ORDINALS, COMPLETIONS = 10, 20, 8, 200
+ORDINAL_SECONDS = 4  # that each ordinal takes: the update outlasts the leaders
 PACE = ("--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=200ms")
 SURGE, UNAVAILABLE = 2, 1
 STRATEGY = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": SURGE, "maxUnavailable": UNAVAILABLE}}
@@ -144,7 +145,7 @@ async def set_up(api: Client, history: PodHistory) -> None:
 
     await eventually(node_ready, 60)
     await api.create(DEPLOYMENTS, workload("web", REPLICAS, minReadySeconds=1, strategy=STRATEGY), "ns")
-    await api.create(STATEFUL_SETS, workload("db", ORDINALS, serviceName="db", minReadySeconds=3), "ns")
+    await api.create(STATEFUL_SETS, workload("db", ORDINALS, serviceName="db"), "ns")
 
     async def ready() -> bool:
         return are_ready(of("web", history), "one", REPLICAS) and are_ready(of("db", history), "one", ORDINALS)
@@ -156,7 +157,8 @@ async def begin(api: Client) -> None:
     """The updates, and the job."""
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}}
     await api.patch(DEPLOYMENTS, "web", patch, "ns", kind=PatchKind.STRATEGIC)
-    await api.patch(STATEFUL_SETS, "db", patch, "ns", kind=PatchKind.STRATEGIC)
+    slow = {"spec": {**patch["spec"], "minReadySeconds": ORDINAL_SECONDS}}
+    await api.patch(STATEFUL_SETS, "db", slow, "ns", kind=PatchKind.STRATEGIC)
     await api.create(JOBS, indexed_job(), "ns")
 
 
@@ -170,6 +172,7 @@ async def test_ten_leaders_are_killed(api: Client, pair: Pair) -> None:
         for _ in range(KILLS):
             await asyncio.sleep(rng.uniform(0.1, 1.0))  # the disturbance comes at any moment of a leader's work
             leader = await pair.depose(leader)
+        assert not are_ready(of("db", history), "two", ORDINALS)
         await finished(api, history)
     check_deployment(history, since)
     check_ordinals(history)
