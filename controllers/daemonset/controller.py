@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable, Sequence
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.daemonset.nodes import HASH_LABEL, node_of, placement, pod_for
 from controllers.daemonset.plan import Plan, View, manage, roll, status_of
-from controllers.lib.batches import slow_start
 from controllers.lib.collection import Collection
 from controllers.lib.hashing import pod_template_hash
 from controllers.lib.owners import CONTROLLER_UID, ORPHANS, carry_out, orphans_of, plan_claim
@@ -141,7 +140,7 @@ class DaemonSetReconciler:
 
     async def _act(self, owner: Object, decided: Plan, hashed: str) -> Exception | None:
         pods = [pod_for(owner, node, hashed) for node in decided.create[:BURST]]
-        _, failure = await slow_start(pods, lambda pod: self._control.create(owner, pod))
+        failure = await self._control.create_all(owner, pods)
         return await self._control.delete_all(owner, decided.delete[:BURST]) or failure
 
     async def _report(self, view: View) -> None:

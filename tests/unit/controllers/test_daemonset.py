@@ -1,7 +1,10 @@
 from typing import Any
 
+import httpx
+
 from controllers.daemonset import CONTROLLER
 from controllers.daemonset.nodes import node_of, tolerations_of
+from kubeling.api.errors import StatusError, failure
 from kubeling.api.meta import Object, is_deleting, labels_of, name_of
 from kubeling.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from tests.unit.controllers.world import World
@@ -226,3 +229,20 @@ async def test_a_revision_carries_the_annotations_of_its_set() -> None:
         w.create(DAEMON_SETS, "d", spec_of(), annotations=told)
         await w.settle()
         assert w.api.all(CONTROLLER_REVISIONS)[0]["metadata"]["annotations"] == told
+
+
+async def test_a_namespace_that_goes_away_is_no_failure() -> None:
+    async with World(CONTROLLER) as w:
+        refused: list[str] = []
+
+        def refuse(request: httpx.Request) -> StatusError | None:
+            if request.method != "POST" or not request.url.path.endswith("/pods"):
+                return None
+            refused.append(request.url.path)
+            return failure(403, "Forbidden", "no", {"causes": [{"reason": "NamespaceTerminating"}]})
+
+        w.api.fail = refuse
+        await run_up(w, count=1)
+        seen = len(refused)
+        await w.settle(1000)
+        assert seen == len(refused) and not w.events()
