@@ -89,8 +89,8 @@ def _recreate(rollout: _Rollout, pods: Pods) -> None:
 
 
 def _old_pods_run(rollout: _Rollout, pods: Pods) -> bool:
-    if sizes.total_count(rollout.old, "replicas") > 0:
-        return True
+    if sizes.total_count(rollout.old, "replicas") > 0 or not all(sizes.is_observed(rs) for rs in rollout.old):
+        return True  # one that does not know its size yet may still be making pods
     new_uid = uid_of(rollout.new) if rollout.new is not None else ""
     others = (pod for uid, owned in pods.items() if uid != new_uid for pod in owned)
     return any(phase_of(pod) not in ("Succeeded", "Failed") for pod in others)

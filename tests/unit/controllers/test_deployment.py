@@ -293,6 +293,15 @@ def test_a_replica_set_that_has_yet_to_learn_its_size_leaves_no_room() -> None:
     assert created is not None and created["spec"]["replicas"] == 0
 
 
+def test_recreate_waits_for_a_replica_set_that_has_yet_to_learn_its_size() -> None:
+    old = rs_of("one", "old", 0, 0)
+    deployment = {**deployment_with({}, image="two"), "apiVersion": "apps/v1", "kind": "Deployment"}
+    deployment["spec"]["strategy"] = {"type": "Recreate"}
+    assert plan(deployment, [old], {}, NOW).create is not None
+    old["metadata"]["generation"] = 2
+    assert plan(deployment, [old], {}, NOW).create is None
+
+
 async def test_a_long_name_is_kept_whole_in_the_replica_set() -> None:
     async with world() as w:
         name = "a" * 70

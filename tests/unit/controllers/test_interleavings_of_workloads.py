@@ -181,6 +181,24 @@ class BoundedDeploymentStory(DeploymentStory):
             assert available >= least or not complete
 
 
+class RecreateStory(BoundedDeploymentStory):
+    """Pods of two templates never stand side by side, not even those on their way out."""
+
+    actions = ("image", "undo", "restart", "pause", "resume", "ready", "fail", "delete")
+
+    def __init__(self) -> None:
+        super().__init__((0, 0))
+
+    def begin(self, w: World) -> None:
+        DeploymentStory.begin(self, w)
+        change(w, DEPLOYMENTS, strategy={"type": "Recreate"})
+
+    def check(self, w: World) -> None:
+        DeploymentStory.check(self, w)
+        for pods in moments(w):
+            assert len({labels_of(p)["pod-template-hash"] for p in pods if not is_finished(p)}) <= 1
+
+
 def without_hash(template: Object) -> Object:
     labels = {k: v for k, v in template["metadata"]["labels"].items() if k != "pod-template-hash"}
     return {**template, "metadata": {**template["metadata"], "labels": labels}}
@@ -342,6 +360,12 @@ def test_deployment(drawn: list[Step]) -> None:
 @given(st.sampled_from(STRATEGIES), steps(BoundedDeploymentStory(STRATEGIES[0])))
 def test_deployment_within_its_bounds(strategy: tuple[int | str, int | str], drawn: list[Step]) -> None:
     play(BoundedDeploymentStory(strategy), drawn)
+
+
+@RULES
+@given(steps(RecreateStory()))
+def test_deployment_that_recreates(drawn: list[Step]) -> None:
+    play(RecreateStory(), drawn)
 
 
 @RULES
