@@ -54,6 +54,53 @@ def test_the_hash_is_the_one_that_clusters_of_1_36_show() -> None:
     assert len({pod_template_hash(made, collisions) for collisions in (None, 0, 1, 2)}) == 4
 
 
+def probe(path: str, port: str, **more: int) -> Object:
+    times = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, **times, **more}
+
+
+def test_the_hash_of_the_dns_server_of_a_1_36_cluster() -> None:
+    """kubeadm's CoreDNS is coredns-589f44dc88 there: quantities, probes, named ports, affinity, volumes, capabilities."""
+    ports = (("dns", 53, "UDP"), ("dns-tcp", 53, "TCP"), ("metrics", 9153, "TCP"))
+    ports += (("liveness-probe", 8080, "TCP"), ("readiness-probe", 8181, "TCP"))
+    made = template(
+        {"k8s-app": "kube-dns"},
+        name="coredns",
+        image="registry.k8s.io/coredns/coredns:v1.14.2",
+        imagePullPolicy="IfNotPresent",
+        args=["-conf", "/etc/coredns/Corefile"],
+        ports=[{"name": name, "containerPort": number, "protocol": protocol} for name, number, protocol in ports],
+        volumeMounts=[{"name": "config-volume", "readOnly": True, "mountPath": "/etc/coredns"}],
+        livenessProbe=probe("/health", "liveness-probe", initialDelaySeconds=60, timeoutSeconds=5, failureThreshold=5),
+        readinessProbe=probe("/ready", "readiness-probe"),
+        securityContext={
+            "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+        },
+    )
+    limits = {"limits": {"memory": "170Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}
+    made["spec"]["containers"][0]["resources"] = limits
+    configuration = {"name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}], "defaultMode": 420}
+    others = {"matchExpressions": [{"key": "k8s-app", "operator": "In", "values": ["kube-dns"]}]}
+    term = {"labelSelector": others, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    made["spec"] |= {
+        "volumes": [{"name": "config-volume", "configMap": configuration}],
+        "dnsPolicy": "Default",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "serviceAccountName": "coredns",
+        "serviceAccount": "coredns",
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}},
+        "tolerations": [
+            {"key": "CriticalAddonsOnly", "operator": "Exists"},
+            {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
+        ],
+        "priorityClassName": "system-cluster-critical",
+    }
+    assert pod_template_hash(made) == "589f44dc88"
+
+
 def test_what_go_prints_of_a_template() -> None:
     made = template({"b": "2", "a": "1"}, name="c", image="i", ports=[{"containerPort": 80, "protocol": "TCP"}])
     container = made["spec"]["containers"][0]
