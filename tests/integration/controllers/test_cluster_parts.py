@@ -15,6 +15,7 @@ from kubeling.api.resources import (
     PODS,
     RESOURCE_CLAIM_TEMPLATES,
     RESOURCE_CLAIMS,
+    SERVICE_ACCOUNTS,
     SERVICE_CIDRS,
     SERVICES,
     VOLUME_ATTRIBUTES_CLASSES,
@@ -92,6 +93,12 @@ async def test_a_pods_claim_is_made_from_its_template_and_freed_when_it_ends(cli
     await client.create(RESOURCE_CLAIM_TEMPLATES, template, namespace)
     entries = [{"name": "gpu", "resourceClaimTemplateName": "t"}]
     spec = {"resourceClaims": entries, "containers": [{"name": "c", "image": "x"}], "nodeName": "nowhere-else"}
+
+    async def account() -> bool:
+        """the namespace's default service account is there: no pod is made without it"""
+        return "default" in [name_of(a) for a in (await client.list(SERVICE_ACCOUNTS, namespace))["items"]]
+
+    await eventually(account, 60)
     pod = await client.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace)
 
     async def noted() -> str:
