@@ -8,7 +8,9 @@ from typing import Any
 from kubeling.api.meta import Key, Object, labels_of, name_of
 from kubeling.api.resource import Resource
 from kubeling.api.resources import (
+    CSI_DRIVERS,
     CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
     DEVICE_CLASSES,
     NAMESPACES,
     NODES,
@@ -44,6 +46,8 @@ _LISTED: tuple[tuple[Resource, ClusterEvent | None], ...] = (
     (PERSISTENT_VOLUMES, ClusterEvent.VOLUME),
     (STORAGE_CLASSES, ClusterEvent.STORAGE_CLASS),
     (CSI_NODES, ClusterEvent.CSI),
+    (CSI_DRIVERS, ClusterEvent.CSI),
+    (CSI_STORAGE_CAPACITIES, ClusterEvent.CSI),
     (RESOURCE_CLAIMS, ClusterEvent.RESOURCE_CLAIM),
     (RESOURCE_SLICES, ClusterEvent.DEVICES),
     (DEVICE_CLASSES, ClusterEvent.DEVICE_CLASS),

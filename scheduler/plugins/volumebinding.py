@@ -20,15 +20,16 @@ from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
 from scheduler.model.terms import node_terms
+from scheduler.plugins.provisioning import has_space, provisions, requested
 from scheduler.plugins.volumes import claim_names
 
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 _NODE_CONFLICT = reject("node(s) had volume node affinity conflict", final=True)
 _NO_VOLUMES = reject("node(s) didn't find available persistent volumes to bind", final=True)
+_NO_SPACE = reject("node(s) did not have enough free storage", final=True)
 _NOT_EXISTENT = reject("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)", final=True)
 _IMMEDIATE = reject("pod has unbound immediate PersistentVolumeClaims", final=True)
 
@@ -65,7 +66,7 @@ def matches_claim(volume: Object, claim: Object) -> bool:
     if (
         is_deleting(volume)
         or (has.get("volumeMode") or "Filesystem") != (wants.get("volumeMode") or "Filesystem")
-        or _capacity(volume) < _requested(claim)
+        or _capacity(volume) < requested(claim)
         or (has.get("volumeAttributesClassName") or "") != (wants.get("volumeAttributesClassName") or "")
         or _class(volume) != _class(claim)
     ):
@@ -135,7 +136,8 @@ class VolumeBinding(Plugin):
                 return _NOT_EXISTENT
             if not all(volume_fits(v, node) for v in volumes if v is not None):
                 return _NODE_CONFLICT
-            return None if self._bindings(waiting, node, snapshot) is not None else _NO_VOLUMES
+            found = self._bindings(waiting, node, snapshot)
+            return found if isinstance(found, Rejection) else None
 
         return check
 
@@ -166,30 +168,34 @@ class VolumeBinding(Plugin):
         waiting.append(claim)
         return None
 
-    def _bindings(self, claims: list[Object], node: NodeInfo, snapshot: Snapshot) -> Bindings | None:
-        """How the waiting claims can be served on a node; None when they cannot."""
+    def _bindings(self, claims: list[Object], node: NodeInfo, snapshot: Snapshot) -> Bindings | Rejection:
+        """How the waiting claims can be served on a node, or why they cannot."""
         taken = {name_of(v) for b in self._reserved.values() for v, _ in b.static}
         volumes = sorted(snapshot.listers.list("PersistentVolume"), key=_capacity) if claims else []
         static, dynamic = [], []
-        for claim in sorted(claims, key=_requested):
+        for claim in sorted(claims, key=requested):
             chosen = annotations_of(claim).get(SELECTED_NODE)
             if chosen:
                 if chosen != node.name:
-                    return None
+                    return _NO_VOLUMES
                 dynamic.append(claim)
                 continue
             fitting = [v for v in volumes if name_of(v) not in taken and matches_claim(v, claim)]
             reserved = next((v for v in fitting if _is_reserved(v, claim)), None)
             if reserved is not None and not volume_fits(reserved, node):
-                return None
+                return _NO_VOLUMES
             volume = reserved or next((v for v in fitting if volume_fits(v, node)), None)
             if volume is not None:
                 static.append((volume, claim))
                 taken.add(name_of(volume))
-            elif _provisions(claim, node, snapshot):
-                dynamic.append(claim)
-            else:
-                return None
+                continue
+            storage_class = _storage_class(claim, snapshot)
+            if storage_class is None or not provisions(storage_class, node.labels):
+                return _NO_VOLUMES
+            driver = snapshot.listers.get("CSIDriver", storage_class["provisioner"])
+            if not has_space(claim, storage_class, driver, snapshot.listers.list("CSIStorageCapacity"), node.labels):
+                return _NO_SPACE
+            dynamic.append(claim)
         return Bindings(tuple(static), tuple(dynamic))
 
     def reserve(self, pod: PodInfo, node: NodeInfo, snapshot: Snapshot) -> Rejection | None:
@@ -197,8 +203,8 @@ class VolumeBinding(Plugin):
         if not waiting:
             return None
         bindings = self._bindings(waiting, node, snapshot)
-        if bindings is None:
-            return _NO_VOLUMES
+        if isinstance(bindings, Rejection):
+            return bindings
         self._reserved[pod.uid] = bindings
         self._snapshot = snapshot
         return None
@@ -264,11 +270,6 @@ class _Selections:
         return ""
 
 
-def _requested(claim: Object) -> Any:
-    spec = claim.get("spec") or {}
-    return parse(((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")).value
-
-
 def _storage_class(claim: Object, snapshot: Snapshot) -> Object | None:
     name = _class(claim)
     return snapshot.listers.get("StorageClass", name) if name else None
@@ -278,18 +279,6 @@ def _waits(claim: Object, snapshot: Snapshot) -> bool:
     """Whether the claim's class binds it only when a pod needs it."""
     found = _storage_class(claim, snapshot)
     return found is not None and found.get("volumeBindingMode") == "WaitForFirstConsumer"
-
-
-def _provisions(claim: Object, node: NodeInfo, snapshot: Snapshot) -> bool:
-    """Whether a volume could be made for the claim on the node."""
-    found = _storage_class(claim, snapshot)
-    if found is None or found.get("provisioner") in (None, "", NO_PROVISIONER):
-        return False
-    topologies = found.get("allowedTopologies") or ()
-    return not topologies or any(
-        all(node.labels.get(e["key"]) in (e.get("values") or ()) for e in t.get("matchLabelExpressions") or ())
-        for t in topologies
-    )
 
 
 def claim_reference(claim: Object) -> Object:

@@ -285,9 +285,36 @@ def test_volumes_choose_the_node(listed: Listed, expected: set[str]) -> None:
     assert chosen(pod(**WITH_CLAIM), cluster(node("n"), node("m"), listers=listed)) == expected
 
 
+def room(where: str, **amounts: str) -> dict[str, Any]:
+    topology = {"matchLabels": {HOST: where}}
+    return {"metadata": {"name": where}, "storageClassName": "late", "nodeTopology": topology, **amounts}
+
+
+TELLS = {"metadata": {"name": "example.com/disk"}, "spec": {"storageCapacity": True}}
+
+
+@pytest.mark.parametrize(
+    ("capacities", "expected"),
+    [
+        ([room("n", capacity="5Gi"), room("m", capacity="100Mi")], {"n"}),
+        ([room("n", capacity="5Gi", maximumVolumeSize="100Mi"), room("m", capacity="1Gi")], {"m"}),
+        ([{**room("n", capacity="5Gi"), "storageClassName": "other"}, room("m", capacity="1Gi")], {"m"}),
+    ],
+)
+def test_a_volume_is_made_where_its_driver_has_room(capacities: list[Any], expected: set[str]) -> None:
+    listed = Listed(
+        PersistentVolumeClaim=[claim()], StorageClass=[DYNAMIC], CSIDriver=[TELLS], CSIStorageCapacity=capacities
+    )
+    assert chosen(pod(**WITH_CLAIM), cluster(node("n"), node("m"), listers=listed)) == expected
+
+
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
+        (
+            Listed(PersistentVolumeClaim=[claim()], StorageClass=[DYNAMIC], CSIDriver=[TELLS]),
+            " 1 node(s) did not have enough free storage.",
+        ),
         (Listed(), ' persistentvolumeclaim "c" not found.'),
         (Listed(PersistentVolumeClaim=[claim(cls="fast")]), " pod has unbound immediate PersistentVolumeClaims."),
         (
