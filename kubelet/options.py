@@ -61,6 +61,9 @@ class Options(CommonOptions):
     image_gc_high_threshold: int = Field(85, ge=0, le=100, description="percent of disk at which images are removed")
     image_gc_low_threshold: int = Field(80, ge=0, le=100, description="percent of disk at which that stops")
     minimum_image_ttl_duration: Seconds = Field(120.0, description="images younger than this stay")
+    image_maximum_gc_age: Seconds = Field(0.0, ge=0, description="unused for longer, an image is removed; 0 for never")
+    image_credential_provider_config: str = Field("", description="file or folder that configures credential plugins")
+    image_credential_provider_bin_dir: str = Field("", description="folder of the credential plugins' programs")
     image_pull_credentials_verification_policy: Literal[
         "NeverVerify", "NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify"
     ] = Field("NeverVerifyPreloadedImages", description="when a pod must show credentials for an image that is there")

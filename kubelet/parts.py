@@ -15,6 +15,7 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.containers.resources import cpu_shares
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
+from kubelet.images.plugins import ImagePlugins, read_providers
 from kubelet.images.records import PullRecords
 from kubelet.node.eviction import EvictionManager
 from kubelet.node.machine import Machine
@@ -34,7 +35,7 @@ from kubelet.runtime.docker_config import log_config
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import Runtime
 from kubelet.runtime.simulated import SimulatedRuntime
-from kubelet.volumes.image import ImageVolumes
+from kubelet.volumes.image import ImageVolumes, mounted_images
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
@@ -133,6 +134,8 @@ def make_starter(
 
 def make_images(options: Options, runtime: Runtime, clock: Clock) -> ImageManager:
     in_memory = options.runtime == "docker"  # a simulated engine's images are those of one process
+    config = options.image_credential_provider_config
+    providers = read_providers(Path(config), options.image_credential_provider_bin_dir) if config else []
     return ImageManager(
         runtime,
         clock,
@@ -144,6 +147,7 @@ def make_images(options: Options, runtime: Runtime, clock: Clock) -> ImageManage
             options.image_pull_credentials_verification_policy,
             options.preloaded_images_verification_allowlist,
         ),
+        plugins=ImagePlugins(providers, clock),
     )
 
 
@@ -154,6 +158,7 @@ def make_collector(
         options.image_gc_high_threshold,
         options.image_gc_low_threshold,
         timedelta(seconds=options.minimum_image_ttl_duration),
+        timedelta(seconds=options.image_maximum_gc_age),
     )
     return ImageCollector(
         runtime,
@@ -162,6 +167,7 @@ def make_collector(
         policy,
         used=images.used,
         records=images.records,
+        mounted=lambda: mounted_images(Path(options.root_dir) / "pods"),
         node=node,
         folder=str(Path(options.root_dir)),
     )

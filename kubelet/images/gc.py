@@ -6,9 +6,10 @@ kubelet pulled itself are ever removed.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from kubelet.pods.recorder import Recorder
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
 from kubelet.runtime.records import ImageRecord
+from kubelet.volumes.image import image_key
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 
@@ -31,6 +33,7 @@ class GcPolicy:
     high: int = 85
     low: int = 80
     minimum_age: timedelta = timedelta(minutes=2)
+    maximum_age: timedelta = timedelta(0)  # of images that nobody uses; 0: none is too old
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,7 @@ def images_to_remove(
     unused = [
         i
         for i in images
-        if i.id in ours
-        and i.id not in in_use
-        and PAUSE_IMAGE not in i.tags
-        and now - first_seen.get(i.id, now) >= policy.minimum_age.total_seconds()
+        if _may_go(i, ours, in_use) and now - first_seen.get(i.id, now) >= policy.minimum_age.total_seconds()
     ]
     chosen: list[ImageRecord] = []
     for image in sorted(unused, key=lambda i: (last_used.get(i.id, 0.0), first_seen.get(i.id, 0.0))):
@@ -77,8 +77,30 @@ def images_to_remove(
     return chosen
 
 
+def _may_go(image: ImageRecord, ours: Collection[str], in_use: set[str]) -> bool:
+    return image.id in ours and image.id not in in_use and PAUSE_IMAGE not in image.tags
+
+
+def images_too_old(
+    images: Iterable[ImageRecord],
+    ours: Collection[str],
+    in_use: set[str],
+    last_used: Mapping[str, float],
+    began: float,
+    policy: GcPolicy,
+    now: float,
+) -> list[ImageRecord]:
+    """Which images nobody has used for longer than the policy's maximum age. Nothing is known of what was used before this kubelet
+    ``began``: until it is that old itself, none is."""
+    age = policy.maximum_age.total_seconds()
+    if not age or now - began <= age:
+        return []
+    return [i for i in images if _may_go(i, ours, in_use) and now - last_used.get(i.id, 0.0) > age]
+
+
 class ImageCollector:
-    """``used`` is when each image was last used; ``node`` is the reference for events."""
+    """``used`` is when each image was last used, ``mounted`` tells the keys of those that volumes show; ``node`` is what
+    events are about."""
 
     def __init__(
         self,
@@ -89,12 +111,16 @@ class ImageCollector:
         *,
         used: Mapping[str, float],
         records: PullRecords,
+        mounted: Callable[[], set[str]],
         node: Object,
         folder: str,
     ) -> None:
         self._runtime, self._recorder, self._clock, self._policy = runtime, recorder, clock, policy
         self._used, self._records, self._node, self._folder = used, records, node, folder
+        self._mounted = mounted
         self._first_seen: dict[str, float] = {}
+        self._began = clock.now().timestamp()
+        self._failed = False
 
     async def run(self) -> None:
         """Looks every five minutes."""
@@ -102,8 +128,12 @@ class ImageCollector:
             await self._clock.sleep(_PERIOD_SECONDS)
             try:
                 await self.collect()
+                self._failed = False
             except (RuntimeFailure, OSError) as err:
                 log.warning("Image garbage collection: %s", err)
+                if self._failed:  # once may be chance
+                    self._recorder.event(self._node, "Warning", "ImageGCFailed", str(err))
+                self._failed = True
 
     async def collect(self) -> int:
         """Removes what is to be removed; answers the bytes freed. Raises RuntimeFailure and OSError."""
@@ -112,16 +142,18 @@ class ImageCollector:
         now = self._clock.now().timestamp()
         self._first_seen = {i.id: self._first_seen.get(i.id, now) for i in images}
         in_use = {c.image_id for pod in (await self._runtime.pods()).values() for c in pod.containers}
+        mounted = await asyncio.to_thread(self._mounted)
+        in_use |= {i.id for i in images if image_key(i.id) in mounted}
         disk = Disk.of(self._folder)
         await self._records.forget(recorded - {i.id for i in images})
         freed = 0
         ours = self._records.pulled_ids
-        for image in images_to_remove(images, ours, in_use, self._used, self._first_seen, disk, self._policy, now):
-            try:
-                await self._runtime.remove_image(image.id)
-                freed += image.size
-            except RuntimeFailure as err:  # used by a container that is not ours
-                log.debug("Image %s stays: %s", image.id, err)
+        old = images_too_old(images, ours, in_use, self._used, self._began, self._policy, now)
+        for image in old:
+            freed += await self._remove(image)
+        left = [i for i in images if i not in old]
+        for image in images_to_remove(left, ours, in_use, self._used, self._first_seen, disk, self._policy, now):
+            freed += await self._remove(image)
         used = 100 - disk.available * 100 // max(1, disk.capacity)
         wanted = disk.capacity * (100 - self._policy.low) // 100 - disk.available
         if used >= self._policy.high and freed < wanted:
@@ -131,3 +163,12 @@ class ImageCollector:
             )
             self._recorder.event(self._node, "Warning", "FreeDiskSpaceFailed", text)
         return freed
+
+    async def _remove(self, image: ImageRecord) -> int:
+        """The bytes that this frees: none when a container that is not ours uses the image."""
+        try:
+            await self._runtime.remove_image(image.id)
+        except RuntimeFailure as err:
+            log.debug("Image %s stays: %s", image.id, err)
+            return 0
+        return image.size

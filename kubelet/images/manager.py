@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Protocol
 
 from kubelet.images.credentials import Credential, credentials_for
+from kubelet.images.plugins import ImagePlugins
 from kubelet.images.records import PullRecords
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.spec import ref_of
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord
-from kubeling.api.images import parse_image
+from kubeling.api.images import invalid_reason, parse_image
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 
@@ -48,8 +49,10 @@ class ImageManager:
         serial: bool = True,
         parallel: int = 0,
         records: PullRecords | None = None,
+        plugins: ImagePlugins | None = None,
     ) -> None:
         self._runtime, self._clock = runtime, clock
+        self._plugins = plugins or ImagePlugins((), clock)
         self.records = records or PullRecords(None, clock)
         limit = 1 if serial else parallel
         self._slots = asyncio.Semaphore(limit) if limit else None
@@ -63,11 +66,12 @@ class ImageManager:
         """The container's image. Raises ContainerFailure with the reason that its status shows."""
         name = container.get("image") or ""
         if parse_image(name) is None:
-            message = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": invalid reference format'
+            why = f'couldn\'t parse image name "{name}": {invalid_reason(name)}'
+            message = f'Failed to apply default image tag "{name}": {why}'
             tell("Warning", "InspectFailed", message)
             raise ContainerFailure("InvalidImageName", message)
         policy = container.get("imagePullPolicy") or "IfNotPresent"
-        credentials = credentials_for(name, secrets)
+        credentials = [*credentials_for(name, secrets), *await self._plugins.credentials(name)]
         present = None if policy == "Always" else await self._inspect(name, tell)
         if present is not None and await self.records.may_use(name, present.id, credentials):
             tell(
@@ -112,6 +116,7 @@ class ImageManager:
             tell("Normal", "BackOff", message)
             error = self._last_errors.get(key)
             raise ContainerFailure("ImagePullBackOff", message + (f": ErrImagePull: {error}" if error else ""), until)
+        self._last_errors.pop(key, None)
         tell("Normal", "Pulling", f'Pulling image "{name}"')
         asked = self._clock.monotonic()
         await self.records.begin(name)
@@ -133,8 +138,7 @@ class ImageManager:
             f'Successfully pulled image "{name}" in {go_duration(seconds)} '
             f"({go_duration(self._clock.monotonic() - asked)} including waiting). Image size: {image.size} bytes.",
         )
-        self._backoff.forget(key)
-        self._last_errors.pop(key, None)
+        self._backoff.collect(self._clock.now())  # as upstream: trouble that is over is remembered for ten minutes
         return image
 
     async def _pull_in_turn(self, name: str, credentials: Sequence[Credential]) -> tuple[ImageRecord, float]:

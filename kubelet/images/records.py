@@ -39,13 +39,14 @@ class Opened:
         """The same login, or the same secret whatever its login is now."""
         sources = {source for source, _ in self.secrets}
         hashes = {digest for _, digest in self.secrets}
-        return self.everyone or any(c.source in sources or c.digest in hashes for c in credentials)
+        return self.everyone or any(c.source and (c.source in sources or c.digest in hashes) for c in credentials)
 
     def with_credential(self, credential: Credential | None) -> Opened:
-        if credential is None or self.everyone:
+        source = credential.source if credential else None
+        if credential is None or source is None or self.everyone:
             return Opened(everyone=True)
-        kept = tuple(pair for pair in self.secrets if pair[0] != credential.source)
-        return Opened(secrets=(*kept, (credential.source, credential.digest)))
+        kept = tuple(pair for pair in self.secrets if pair[0] != source)
+        return Opened(secrets=(*kept, (source, credential.digest)))
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class PullRecords:
             await self._delete("pulling", image)
 
     async def pulled(self, image: str, image_id: str, credential: Credential | None) -> None:
-        """``credential`` is what the registry took, None where it asked for nothing."""
+        """``credential`` is what the registry took, None where it asked for nothing. The node's own opens the image for all."""
         known = self._pulled.setdefault(image_id, PulledImage())
         repository = repository_of(image)
         known.names[repository] = known.names.get(repository, Opened()).with_credential(credential)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kubelet.containers.build import VolumePath
-from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import ImageRecord
 from kubelet.volumes.base import Context
 from kubelet.volumes.mounts import bind, is_mounted, mount_filesystem, restrict
@@ -27,6 +26,16 @@ class ImageSource:
 
     async def set_up(self, context: Context, source: Mapping[str, Any]) -> VolumePath:
         return VolumePath(str(context.folder), read_only=True, image=True)
+
+
+def image_key(image_id: str) -> str:
+    """The name of the folder that shows an image."""
+    return image_id.removeprefix("sha256:")[:16]
+
+
+def mounted_images(pods_folder: Path) -> set[str]:
+    """Keys of the images that pods' volumes show."""
+    return {path.name for path in pods_folder.glob("*/volumes/kubernetes.io~image/*/*")}
 
 
 class Layers(Protocol):
@@ -47,7 +56,7 @@ class ImageVolumes:
 
     async def prepare(self, folder: Path, image: ImageRecord) -> VolumePath:
         """The image's files, below the volume's folder. Raises RuntimeFailure and OSError."""
-        target = folder / image.id.removeprefix("sha256:")[:16]
+        target = folder / image_key(image.id)
         if not self._may_mount:
             return VolumePath(str(target), read_only=True)
         layers = await self._runtime.image_layers(image.id)
@@ -95,8 +104,3 @@ def _seal(target: Path) -> bool:
         log.warning("%s could be executed from: %s", target, err)
         return False
     return True
-
-
-def mount_failure(why: str) -> RuntimeFailure:
-    """What a runtime answers that cannot mount an image."""
-    return RuntimeFailure(f"ImageVolumeMountFailed: {why}")

@@ -48,6 +48,23 @@ def parse_image(text: str) -> ImageReference | None:
     return ImageReference(f"{match['domain']}/{match['path']}", tag, digest)
 
 
+def invalid_reason(text: str) -> str:
+    """Why ``parse_image`` finds no reference, in the words of the reference library that Go programs use."""
+    if re.fullmatch("[a-f0-9]{64}", text):
+        return f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
+    first, slash, rest = text.partition("/")
+    if not slash or not (set(".:") & set(first) or first == "localhost" or first != first.lower()):
+        first, rest = "docker.io", text
+    if first in ("docker.io", "index.docker.io") and "/" not in rest:
+        rest = "library/" + rest
+    name = rest.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    name = head + slash + last.partition(":")[0]
+    if name != name.lower():
+        return f"invalid reference format: repository name ({name}) must be lowercase"
+    return "invalid reference format"
+
+
 def _is_digest(digest: str) -> bool:
     algorithm, _, value = digest.partition(":")
     return len(value) == _HEX_LENGTHS.get(algorithm, -1) and value == value.lower()

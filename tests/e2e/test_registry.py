@@ -84,9 +84,11 @@ def push(image: str, folder: Path) -> str:
 
 
 def pod(name: str, image: str, **spec: Any) -> str:
-    container = {"name": "c", "image": image, "command": ["sleep", "1000"]}
+    container: dict[str, Any] = {"name": "c", "image": image, "command": ["sleep", "1000"]}
     if policy := spec.pop("policy", ""):
         container["imagePullPolicy"] = policy
+    if mounts := spec.pop("mounts", None):
+        container["volumeMounts"] = mounts
     body = {"containers": [container], "terminationGracePeriodSeconds": 0, **spec}
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body})
 
@@ -140,3 +142,16 @@ def test_images_of_a_registry_with_a_password(registry: Registry, k: Kubectl) ->
     there = f'Container image "{tag}" already present on machine and can be accessed by the pod'
     assert there in messages(k, "again")
     assert any(m.startswith(f'Successfully pulled image "{registry.image}" in ') for m in messages(k, "latest"))
+
+    # an image volume needs the same secrets; without them its container waits, although the image is there
+    volume = {
+        "volumes": [{"name": "v", "image": {"reference": tag, "pullPolicy": "IfNotPresent"}}],
+        "mounts": [{"name": "v", "mountPath": "/v"}],
+    }
+    k("apply", "-f", "-", stdin=pod("shows", IMAGE, imagePullSecrets=secrets, **volume))
+    k("apply", "-f", "-", stdin=pod("hidden", IMAGE, **volume))
+    k("wait", "--for=condition=Ready", "pod/shows", "--timeout=60s")
+    status = container_of(k, "shows")["volumeMounts"][0]["volumeStatus"]
+    assert status == {"image": {"imageRef": f"docker-pullable://{registry.image}@{registry.digest}"}}
+    assert "no basic auth credentials" in waits_for(k, "hidden", "ImagePullBackOff")
+    assert "Error: ErrImagePull" in messages(k, "hidden")

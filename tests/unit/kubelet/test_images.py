@@ -11,11 +11,13 @@ import pytest
 
 from kubelet.images.credentials import credentials_for
 from kubelet.images.manager import ImageManager, go_duration
+from kubelet.images.plugins import ImagePlugins, read_providers
 from kubelet.images.records import PullRecords
 from kubelet.pods.failure import ContainerFailure
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import ImageRecord
 from kubeling.client.clock import FakeClock
+from kubeling.client.errors import StartError
 
 POD = {"metadata": {"name": "p", "namespace": "ns", "uid": "u1"}}
 
@@ -103,6 +105,14 @@ LOGIN = {"username": "u", "password": "p"}
         ("*_example", "a.reg.example/app", False),
         ("https:____index_docker_io__v1__", "nginx", True),
         ("docker_io", "nginx", True),
+        ("reg_example:5000", "reg.example:5000/app", True),
+        ("reg_example", "reg.example:5000/app", False),
+        ("*_example", "reg.example:5000/app", False),
+        ("*_example:5000", "reg.example:5000/app", True),
+        ("reg_example__te", "reg.example/team/app:1", True),
+        ("http:____reg_example__v2__", "reg.example/app", True),
+        ("reg_example__v1__team", "reg.example/team/app", True),
+        ("index_docker_io", "reg.example/app", False),
     ],
 )
 def test_credentials(key: str, image: str, found: bool) -> None:
@@ -114,6 +124,18 @@ def test_the_longest_key_comes_first_and_auth_is_decoded() -> None:
     logins = credentials_for("r.example/a/b", [secret(r_example=LOGIN, r_example__a=encoded)])
     assert [(found.auth["username"], found.auth["password"]) for found in logins] == [("x", "y:z"), ("u", "p")]
     assert credentials_for("r.example/a", [{"data": {".dockerconfigjson": "!!"}}]) == []
+
+
+def test_the_order_of_logins() -> None:
+    def login(user: str) -> dict[str, str]:
+        return {"username": user, "password": "p"}
+
+    first = secret(r_example=login("host"), **{"*_example": login("glob")})
+    second = secret(r_example=login("again"), r_example__a=login("path"))
+    found = credentials_for("r.example/a/b", [first, second])
+    assert [c.auth["username"] for c in found] == ["path", "host", "again", "glob"]
+    hub = secret(docker_io=login("new"), index_docker_io=login("old"))
+    assert [c.auth["username"] for c in credentials_for("nginx", [hub])] == ["new"]
 
 
 async def test_logins_are_tried_in_turn() -> None:
@@ -213,6 +235,105 @@ async def test_a_pull_that_nobody_saw_the_end_of_opens_nothing(tmp_path: Path) -
 async def test_policies_for_images_that_were_there(policy: Any, image: str, usable: bool) -> None:
     records = PullRecords(None, FakeClock(), policy, ["r.example/free/*", "r.example/one"])
     assert await records.may_use(image, "sha256:1", []) == usable
+
+
+async def test_trouble_that_is_over_is_remembered_for_a_while() -> None:
+    clock = FakeClock()
+    registry: Any = Registry(set(), set())
+    manager = ImageManager(registry, clock)
+
+    async def outcome() -> str:
+        return (await ensure(manager, "a:1", "Always"))[0]
+
+    assert await outcome() == "ErrImagePull"
+    await clock.advance(10)
+    registry.remote.add("a:1")
+    assert await outcome() == ""
+    registry.remote.clear()
+    await clock.advance(60)
+    assert await outcome() == "ErrImagePull"
+    await clock.advance(19)
+    assert await outcome() == "ImagePullBackOff"
+    await clock.advance(1)
+    assert await outcome() == "ErrImagePull"
+
+
+PLUGIN = """#!/bin/sh
+read request
+echo "$request" >> "$ASKED"
+echo '{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1", "cacheKeyType": "Registry",
+  "cacheDuration": "1m", "auth": {"*.example": {"username": "node", "password": "p"}}}'
+"""
+PROVIDER = {
+    "name": "plugin",
+    "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+    "matchImages": ["*.example/team"],
+    "defaultCacheDuration": "0s",
+}
+
+
+def configured(folder: Path, **changes: Any) -> Path:
+    """A configuration file, and the plugin beside it."""
+    (folder / "plugin").write_text(PLUGIN)
+    (folder / "plugin").chmod(0o700)
+    provider = {**PROVIDER, "env": [{"name": "ASKED", "value": str(folder / "asked")}], **changes}
+    config = {"kind": "CredentialProviderConfig", "apiVersion": "kubelet.config.k8s.io/v1", "providers": [provider]}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    return folder / "config.yaml"
+
+
+async def test_a_plugin_logs_the_node_in(tmp_path: Path) -> None:
+    clock = FakeClock()
+    plugins = ImagePlugins(read_providers(configured(tmp_path), str(tmp_path)), clock)
+    assert [c.auth["username"] for c in await plugins.credentials("r.example/team/app:1")] == ["node"]
+    assert (
+        len(await plugins.credentials("r.example/team/other:1")) == 1
+    )  # the answer is for the registry, a minute long
+    assert await plugins.credentials("r.example/other/app:1") == []
+    await clock.advance(61)
+    await plugins.credentials("r.example/team/app:1")
+    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+    assert (
+        asked
+        == [
+            {
+                "kind": "CredentialProviderRequest",
+                "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+                "image": "r.example/team/app",
+            }
+        ]
+        * 2
+    )
+
+
+async def test_what_a_plugin_opens_is_everybodys(tmp_path: Path) -> None:
+    clock = FakeClock()
+    registry: Any = Registry({"r.example/team/a:1"}, set(), password="p")
+    plugins = ImagePlugins(read_providers(configured(tmp_path), str(tmp_path)), clock)
+    manager = ImageManager(registry, clock, plugins=plugins)
+    assert (await ensure(manager, "r.example/team/a:1", "IfNotPresent"))[0] == ""
+    alone = ImageManager(registry, clock, records=manager.records)
+    assert (await ensure(alone, "r.example/team/a:1", "Never"))[0] == ""
+
+
+async def test_a_plugin_that_fails_gives_no_login(tmp_path: Path) -> None:
+    plugins = ImagePlugins(read_providers(configured(tmp_path, name="missing"), str(tmp_path)), FakeClock())
+    assert await plugins.credentials("r.example/team/app:1") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"name": "a/b"}, "providers.name: Invalid value"),
+        ({"apiVersion": "v1"}, "providers.apiVersion: Unsupported value"),
+        ({"matchImages": []}, "providers.matchImages: Required value"),
+        ({"defaultCacheDuration": "soon"}, "invalid duration"),
+        ({"tokenAttributes": {"cacheType": "Token"}}, "no service account tokens"),
+    ],
+)
+def test_plugins_that_cannot_be(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(StartError, match=why):
+        read_providers(configured(tmp_path, **changes), str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubelet.containers.resources import ResourcePolicy
-from kubelet.images.gc import Disk, GcPolicy, images_to_remove
+from kubelet.images.gc import Disk, GcPolicy, images_to_remove, images_too_old
 from kubelet.node.admission import admit_under_pressure
 from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
 from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
@@ -93,6 +93,21 @@ def test_image_collection() -> None:
     assert chosen(15, set()) == ["a"]
     assert chosen(5, {"a"}) == ["c", "b"]
     assert chosen(0, set()) == ["a", "c"]
+
+
+def test_images_that_nobody_has_used_for_too_long() -> None:
+    images = [ImageRecord(i, (f"{i}:1",), (), GIB) for i in ("old", "used", "running", "theirs")]
+    policy = GcPolicy(maximum_age=timedelta(hours=1))
+
+    def chosen(policy: GcPolicy, began: float) -> list[str]:
+        used = {"used": 9000.0, "old": 5000.0}
+        return [
+            i.id for i in images_too_old(images, {"old", "used", "running"}, {"running"}, used, began, policy, 10000.0)
+        ]
+
+    assert chosen(policy, 0.0) == ["old"]
+    assert chosen(policy, 9000.0) == []  # nobody knows yet what was used before
+    assert chosen(GcPolicy(), 0.0) == []
 
 
 def running(**resources: int) -> PodRecord:

@@ -1,6 +1,6 @@
 import pytest
 
-from kubeling.api.images import parse_image
+from kubeling.api.images import invalid_reason, parse_image
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,17 @@ from kubeling.api.images import parse_image
 )
 def test_parse_image(text: str, parts: tuple[str, str, str] | None) -> None:
     assert parse_image(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("App:1", "invalid reference format: repository name (library/App) must be lowercase"),
+        ("reg.example/Team/app", "invalid reference format: repository name (Team/app) must be lowercase"),
+        ("a b", "invalid reference format"),
+        ("a" * 64, f"invalid repository name ({'a' * 64}), cannot specify 64-byte hexadecimal strings"),
+    ],
+)
+def test_why_a_reference_is_none(text: str, why: str) -> None:
+    assert parse_image(text) is None
+    assert invalid_reason(text) == why
