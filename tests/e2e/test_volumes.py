@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.support import IMAGE, IMAGE2, Kubectl, eventually, run
+from tests.e2e.support import IMAGE, IMAGE2, Cluster, Kubectl, eventually, run
 
 
 def apply(k: Kubectl, name: str, volumes: list[Any], mounts: list[Any], *, container: Any = None, **spec: Any) -> None:
@@ -136,35 +135,54 @@ def test_an_ephemeral_volume_comes_and_goes_with_its_pod(k: Kubectl) -> None:
     eventually(lambda: "NotFound" in k.fails("get", "pvc", "p-v"))
 
 
-def test_a_block_volume_is_a_device(k: Kubectl, cluster: Any, tmp_path: Path) -> None:
-    (tmp_path / "disk").write_bytes(b"on the disk".ljust(1 << 20, b"\0"))
-    done = subprocess.run(
-        ["losetup", "--find", "--show", str(tmp_path / "disk")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"the kernel gives no loop device: {done.stderr}"
-    device, name = done.stdout.strip(), f"{k.namespace}-disk"
-    try:
-        spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeMode": "Block"}
-        claimed = {"name": "disk", "namespace": k.namespace}
-        node = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
-        affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [node]}]}}
-        volume = {
-            **spec,
-            "capacity": {"storage": "1Mi"},
-            "claimRef": claimed,
-            "local": {"path": device},
-            "nodeAffinity": affinity,
-        }
-        claim = {**spec, "volumeName": name, "resources": {"requests": {"storage": "1Mi"}}}
-        for kind, of, body in (("PersistentVolume", name, volume), ("PersistentVolumeClaim", "disk", claim)):
-            manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": of}, "spec": body}
-            k("apply", "-f", "-", stdin=json.dumps(manifest))
-        source = {"name": "v", "persistentVolumeClaim": {"claimName": "disk"}}
-        apply(k, "p", [source], [], container={"volumeDevices": [{"name": "v", "devicePath": "/dev/disk"}]})
-        ready(k, "p")
-        assert k("exec", "p", "--", "head", "-c", "11", "/dev/disk") == "on the disk"
-        k("delete", "pod", "p")
-    finally:
-        k("delete", "pvc", "disk", "--ignore-not-found")
-        cluster.kubectl("delete", "pv", name, "--ignore-not-found")
-        run("losetup", "--detach", device)
+def disk(k: Kubectl, name: str, device: str, **more: Any) -> dict[str, Any]:
+    """A volume of a pod on a device of the machine."""
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", **more}
+    node = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
+    volume = {
+        **spec,
+        "capacity": {"storage": "1Mi"},
+        "claimRef": {"name": name, "namespace": k.namespace},
+        "local": {"path": device},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [node]}]}},
+        "persistentVolumeReclaimPolicy": "Retain",
+    }
+    claim = {**spec, "volumeName": f"{k.namespace}-{name}", "resources": {"requests": {"storage": "1Mi"}}}
+    del claim["mountOptions"]
+    for kind, of, body in (
+        ("PersistentVolume", f"{k.namespace}-{name}", volume),
+        ("PersistentVolumeClaim", name, claim),
+    ):
+        manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": of}, "spec": body}
+        k("apply", "-f", "-", stdin=json.dumps(manifest))
+    return {"name": "v", "persistentVolumeClaim": {"claimName": name}}
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "disk").write_bytes(b"on the disk".ljust(8 << 20, b"\0"))
+    made = run("losetup", "--find", "--show", str(tmp_path / "disk")).strip()
+    yield made
+    run("losetup", "--detach", made)
+
+
+def test_a_disk_is_a_device_or_a_file_system(k: Kubectl, cluster: Cluster, device: str) -> None:
+    block = disk(k, "block", device, volumeMode="Block", mountOptions=[])
+    apply(k, "block", [block], [], container={"volumeDevices": [{"name": "v", "devicePath": "/dev/disk"}]})
+    ready(k, "block")
+    assert k("exec", "block", "--", "head", "-c", "11", "/dev/disk") == "on the disk"
+    k("delete", "pod", "block")
+    files = disk(k, "files", device, volumeMode="Filesystem", mountOptions=["noatime"])
+    user = {"fsGroup": 1234, "runAsUser": 1000}
+    for name in ("first", "second"):  # it is empty, gets a file system, and keeps that
+        apply(k, name, [files], [{"name": "v", "mountPath": "/v"}], securityContext=user)
+        ready(k, name)
+        assert "noatime" in k("exec", name, "--", "grep", " /v ext4", "/proc/mounts")
+        k("exec", name, "--", "touch", f"/v/{name}")
+        found = k(
+            "exec", name, "--", "sh", "-c", "cd /v; stat -c '%n %u:%g' first second 2>/dev/null; true"
+        ).splitlines()
+        k("delete", "pod", name)
+    assert found == ["first 1000:1234", "second 1000:1234"]
+    k("delete", "pvc", "block", "files")
+    cluster.kubectl("delete", "pv", f"{k.namespace}-block", f"{k.namespace}-files")

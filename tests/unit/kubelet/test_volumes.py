@@ -16,9 +16,9 @@ from kubelet.volumes.base import ObjectUnavailable, PayloadFile, VolumeError
 from kubelet.volumes.emptydir import memory_size
 from kubelet.volumes.hostpath import prepare_host_path
 from kubelet.volumes.manager import VolumeManager, VolumesNotReady
+from kubelet.volumes.mountprogram import format_arguments, mount_arguments
 from kubelet.volumes.mounts import is_mounted, mount_tmpfs, mounted_below, remove_tree
 from kubelet.volumes.ownership import set_group
-from kubelet.volumes.persistent import mount_arguments
 from kubelet.volumes.tokens import TokenManager
 from kubelet.volumes.usage import folder_size
 from kubeling.api.meta import rfc3339
@@ -393,6 +393,9 @@ def test_what_mount_is_given() -> None:
     target = Path("/t")
     assert mount_arguments("h:/x", target, "nfs", ["nolock", "ro"]) == ["-t", "nfs", "-o", "nolock,ro", "h:/x", "/t"]
     assert mount_arguments("/s", target, "", []) == ["/s", "/t"]
+    assert format_arguments("/dev/x", "ext4") == ["-F", "-m0", "/dev/x"]
+    assert format_arguments("/dev/x", "xfs") == ["-f", "/dev/x"]
+    assert format_arguments("/dev/x", "btrfs") == ["/dev/x"]
 
 
 @pytest.mark.parametrize(
