@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,32 +79,54 @@ class Resolver:
                     options += found
         return cls(tuple(servers), searches, tuple(dict.fromkeys(options)))
 
+    def fitted(self) -> tuple[Resolver, tuple[str, ...]]:
+        """What a resolver library takes in of it, and what is to be told about the rest (pkg/kubelet/network/dns)."""
+        searches, servers = _fit(self.searches), self.servers[:_MAX_SERVERS]
+        told = []
+        if servers != self.servers:
+            told.append(
+                "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+                + " ".join(servers)
+            )
+        if searches != self.searches:
+            told.append(
+                "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+                + " ".join(searches)
+            )
+        return Resolver(servers, searches, self.options), tuple(told)
+
     def text(self) -> str:
-        lines = [f"nameserver {s}" for s in self.servers[:_MAX_SERVERS]]
+        lines = [f"nameserver {s}" for s in self.servers]
         if self.searches:
-            lines.insert(0, "search " + " ".join(_fit(self.searches)))
+            lines.insert(0, "search " + " ".join(self.searches))
         if self.options:
             lines.append("options " + " ".join(self.options))
         return "".join(line + "\n" for line in lines)
 
 
-def _fit(searches: Iterable[str]) -> list[str]:
+def _fit(searches: tuple[str, ...]) -> tuple[str, ...]:
     kept: list[str] = []
-    for domain in list(searches)[:_MAX_SEARCHES]:
+    for domain in searches[:_MAX_SEARCHES]:
         if sum(map(len, kept)) + len(kept) + len(domain) > _MAX_SEARCH_CHARS:
             break
         kept.append(domain)
-    return kept
+    return tuple(kept)
+
+
+def wants_cluster_dns(pod: Object) -> bool:
+    """Whether its dnsPolicy asks for the cluster's servers."""
+    spec = podspec.spec_of(pod)
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
 
 
 def pod_resolver(pod: Object, host: Resolver, cluster_dns: tuple[str, ...], cluster_domain: str) -> Resolver:
     """The pod's resolver by its dnsPolicy and dnsConfig."""
     spec = podspec.spec_of(pod)
     policy = spec.get("dnsPolicy") or "ClusterFirst"
-    in_cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
     if policy == "None":
         resolver = Resolver()
-    elif in_cluster and cluster_dns:
+    elif wants_cluster_dns(pod) and cluster_dns:
         searches = (f"{namespace_of(pod)}.svc.{cluster_domain}", f"svc.{cluster_domain}", cluster_domain)
         resolver = Resolver(cluster_dns, tuple(dict.fromkeys((*searches, *host.searches))), ("ndots:5",))
     else:

@@ -57,6 +57,7 @@ class PodGround:
         pod, kit = self._current.pod, self._kit
         try:
             handler = await kit.starter.runtime_handler(pod)
+            await kit.starter.tell_dns(pod)
             await self.widen()
             parent = kit.cgroups.parent(pod)
             await kit.runtime.run_sandbox(sandbox_spec(pod, actions.attempt, kit.node, handler, parent))

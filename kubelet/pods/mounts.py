@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelet.containers.build import NodeFacts, VolumePath, container_mounts
-from kubelet.containers.files import Resolver, hosts_file, pod_resolver
+from kubelet.containers.files import Resolver, hosts_file, pod_resolver, wants_cluster_dns
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.runtime.specs import Mount
 from kubelet.volumes.subpath import FOLDER, Part, prepare
 from kubeling.api.meta import Object
 
+_NO_CLUSTER_DNS = (
+    'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. '
+    'Falling back to "Default" policy.'
+)
 HOSTS, RESOLV, TERMINATION = "etc-hosts", "etc-resolv.conf", "/dev/termination-log"
 
 
@@ -75,11 +79,21 @@ class PodMounts:
 
     def _write_resolver(self, pod: Object) -> Path:
         path = self._folder / podspec.ref_of(pod).uid / RESOLV
+        return _write(path, self._resolver(pod)[0].text())
+
+    def _resolver(self, pod: Object) -> tuple[Resolver, tuple[str, ...]]:
         try:
             host = Resolver.parse(self._dns.host_file.read_text())
         except OSError:
             host = Resolver()
-        return _write(path, pod_resolver(pod, host, self._dns.servers, self._dns.domain).text())
+        return pod_resolver(pod, host, self._dns.servers, self._dns.domain).fitted()
+
+    def dns_warnings(self, pod: Object) -> list[tuple[str, str]]:
+        """Reasons and messages of the events that the pod's resolver configuration is worth."""
+        told = [("DNSConfigForming", message) for message in self._resolver(pod)[1]]
+        if wants_cluster_dns(pod) and not self._dns.servers:
+            told.append(("MissingClusterDNS", f'pod: "{podspec.format_pod(pod)}". {_NO_CLUSTER_DNS}'))
+        return told
 
 
 def _write(path: Path, text: str) -> Path:

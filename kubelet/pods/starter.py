@@ -88,6 +88,11 @@ class ContainerStarter:
         await self._post_start(pod, step.container, container_id, sandbox)
         return container_id
 
+    async def tell_dns(self, pod: Object) -> None:
+        """What its resolver configuration does not get is told once for every sandbox."""
+        for reason, message in await asyncio.to_thread(self._mounts.dns_warnings, pod):
+            self._recorder.event(pod, "Warning", reason, message)
+
     async def runtime_handler(self, pod: Object) -> str:
         """The runtime that the pod asks for, empty for the engine's default.
 

@@ -17,6 +17,7 @@ from kubelet.containers.failure import ConfigError
 from kubelet.containers.files import Resolver, container_hostname, hosts_file, pod_resolver
 from kubelet.containers.resources import ResourcePolicy, container_resources, cpu_quota, cpu_shares
 from kubelet.containers.security import container_security
+from kubelet.pods.mounts import ClusterDns, PodMounts
 from kubelet.pods.qos import qos_class
 from kubelet.runtime.docker_config import container_config, log_config, sandbox_config
 from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
@@ -154,6 +155,30 @@ def test_hosts_file_and_hostnames() -> None:
 def test_resolver(spec: dict[str, Any], lines: list[str]) -> None:
     host = Resolver.parse("nameserver 192.0.2.53\nsearch corp\n")
     assert pod_resolver(pod(**spec), host, ("10.96.0.10",), "cluster.local").text().splitlines() == lines
+
+
+def test_a_resolver_takes_in_so_much() -> None:
+    searches = tuple(f"{n}.example" for n in range(40))
+    fitted, told = Resolver(("1.1.1.1",), searches).fitted()
+    assert fitted == Resolver(("1.1.1.1",), searches[:32])
+    assert told == (
+        "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+        + " ".join(searches[:32]),
+    )
+    long = tuple("a" * 1000 + f".{n}" for n in range(3))
+    assert Resolver((), long).fitted()[0].searches == long[:2]
+    assert Resolver(("1.1.1.1",), searches[:2]).fitted()[1] == ()
+
+
+def test_a_pod_without_the_clusters_servers_is_told(tmp_path: Path) -> None:
+    node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, tmp_path)
+    mounts = PodMounts(tmp_path, node, ClusterDns((), "cluster.local", tmp_path / "none"), may_mount=False)
+    assert mounts.dns_warnings(pod(dnsPolicy="Default")) == []
+    [(reason, message)] = mounts.dns_warnings(pod())
+    assert reason == "MissingClusterDNS" and message.endswith(
+        'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. '
+        'Falling back to "Default" policy.'
+    )
 
 
 def test_cgroup_numbers() -> None:

@@ -59,7 +59,7 @@ class World:
         starter = ContainerStarter(
             runtime=runtime, services=NoServices(), objects=NoObjects(), recorder=self.events, hooks=hooks, node=node,
             images=PodImages(ImageManager(runtime, clock), NoObjects(), self.events, ImageVolumes(runtime, may_mount=False)),
-            mounts=PodMounts(folder, node, ClusterDns((), "cluster.local", folder / "none"), may_mount=False),
+            mounts=PodMounts(folder, node, ClusterDns(("192.0.2.10",), "cluster.local", folder / "none"), may_mount=False),
         )  # fmt: skip
         volumes = VolumeManager(folder, objects=NoObjects(), tokens=NoTokens(), recorder=self.events, clock=clock)
         self.kit = Kit(
@@ -234,3 +234,14 @@ async def test_an_engine_that_is_away_is_no_fault_of_the_pod(world: World) -> No
     await world.until(lambda: world.phase() == "Running")
     relist.cancel()
     assert [r for r in world.events.reasons if r.startswith("Failed")] == []
+
+
+async def test_what_a_resolver_does_not_take_in_is_told(world: World) -> None:
+    servers = [f"192.0.2.{n}" for n in range(5)]
+    world.pods.put(pod(dnsConfig={"nameservers": servers}))
+    await world.until(lambda: world.phase() == "Running")
+    line = "192.0.2.10 192.0.2.0 192.0.2.1"
+    assert world.events.told[0] == (
+        "DNSConfigForming",
+        f"Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {line}",
+    )
