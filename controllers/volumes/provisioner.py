@@ -1,7 +1,6 @@
 """The local provisioner behind the default StorageClass: a folder for each claim, gone with its volume.
 
-Claims are handed to it by the binder's annotation, as to any external provisioner. Whatever user a pod runs as may write to
-the folder: fsGroup does not reach hostPath volumes. One that cannot be made from here is made by the kubelet.
+Claims are handed to it by the binder's annotation, as to any external provisioner; the kubelet makes the folder.
 """
 
 from __future__ import annotations
@@ -100,21 +99,12 @@ class ProvisionReconciler:
             self._recorder.event(claim, "Warning", "ProvisioningFailed", text)
             return
         try:
-            await asyncio.to_thread(_make, Path(volume["spec"]["hostPath"]["path"]))
-        except OSError as err:
-            log.warning("The kubelet has to make the folder of claim %s: %s", key, err)
-        try:
             await self._volumes.create(volume)
         except StatusError as err:
             if not is_already_exists(err):
                 raise
         name = volume["metadata"]["name"]
         self._recorder.event(claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {name}")
-
-
-def _make(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o777)  # whatever the umask
 
 
 class DeleteReconciler:

@@ -127,9 +127,9 @@ def test_image_volumes(k: Kubectl) -> None:
 def test_an_ephemeral_volume_comes_and_goes_with_its_pod(k: Kubectl) -> None:
     template = {"spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "1Mi"}}}}
     volume = {"name": "v", "ephemeral": {"volumeClaimTemplate": template}}
-    apply(k, "p", [volume], [{"name": "v", "mountPath": "/v"}], securityContext={"fsGroup": 1234, "runAsUser": 1000})
+    apply(k, "p", [volume], [{"name": "v", "mountPath": "/v"}])
     ready(k, "p")
-    assert k("exec", "p", "--", "sh", "-c", "touch /v/file && stat -c %u /v/file").strip() == "1000"
+    k("exec", "p", "--", "touch", "/v/file")
     assert "Bound" in k("get", "pvc", "p-v")
     k("delete", "pod", "p")
     eventually(lambda: "NotFound" in k.fails("get", "pvc", "p-v"))
