@@ -179,6 +179,7 @@ class Kubelet:
             node,
             changed=self._set_pressure,
             collector=self.collector,
+            cgroups=self.cgroups,
         )
         self.shutdown = make_shutdown(options, self.pods, recorder, clock, node, self._report_node)
 

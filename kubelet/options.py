@@ -74,7 +74,8 @@ class Options(CommonOptions):
     container_log_max_size: str = Field("10Mi", description="size at which a container's log goes on in a new file")
     container_log_max_files: int = Field(5, ge=2, description="files that are kept of a container's log")
     eviction_hard: str = Field(
-        "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%", description="hard eviction thresholds"
+        "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%",
+        description="hard eviction thresholds",
     )
     eviction_soft: str = Field("", description="soft eviction thresholds")
     eviction_soft_grace_period: str = Field("", description="how long each soft one has to be met (SIGNAL=1m30s,...)")

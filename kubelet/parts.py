@@ -19,8 +19,9 @@ from kubelet.images.plugins import ImagePlugins, read_providers
 from kubelet.images.records import PullRecords
 from kubelet.node.eviction import EvictionManager
 from kubelet.node.machine import Machine
+from kubelet.node.settings import eviction_thresholds
 from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
-from kubelet.node.signals import parse_thresholds
+from kubelet.node.signals import SignalReader
 from kubelet.node.status import NodeSettings, Pressure, capacity
 from kubelet.options import Options
 from kubelet.pods.manager import PodManager
@@ -184,28 +185,21 @@ def make_evictions(
     *,
     changed: Callable[[Pressure], None],
     collector: ImageCollector,
+    cgroups: PodCgroups | NoCgroups,
 ) -> EvictionManager:
-    try:
-        thresholds = parse_thresholds(
-            options.eviction_hard,
-            options.eviction_soft,
-            options.eviction_soft_grace_period,
-            options.eviction_minimum_reclaim,
-        )
-    except ValueError as err:
-        raise StartError(f"eviction thresholds: {err}") from err
     return EvictionManager(
         pods,
         runtime,
         recorder,
         clock,
-        thresholds,
+        eviction_thresholds(options),
         pods_folder,
         node=node,
+        read=SignalReader(runtime, cgroups, pods_folder).read,
         pressure_seconds=options.eviction_pressure_transition_period,
         soft_grace_seconds=options.eviction_max_pod_grace_period,
         changed=changed,
-        free_disk=collector.collect,
+        free_disk=collector.free_all,
     )
 
 

@@ -46,6 +46,10 @@ class Driver(Protocol):
         """In bytes. Raises OSError."""
         ...
 
+    def working_set(self, group: Name) -> int:
+        """Memory without file cache that nobody has used lately, in bytes. Raises OSError."""
+        ...
+
 
 class _Files:
     """What both have in common: groups are folders."""
@@ -86,6 +90,12 @@ class _Files:
             raise OSError(errno.ENOENT, "no memory controller")
         file = "memory.current" if self._mounts.version == 2 else "memory.usage_in_bytes"
         return int((folder / file).read_text())
+
+    def working_set(self, group: Name) -> int:
+        folder, used = self._folder(group, "memory"), self.memory_used(group)
+        key = "inactive_file" if self._mounts.version == 2 else "total_inactive_file"
+        lines = (folder / "memory.stat").read_text().splitlines() if folder else ()
+        return used - next((min(used, int(line.split()[1])) for line in lines if line.split()[0] == key), 0)
 
     def _write(self, group: Name, limits: Limits) -> None:
         last: tuple[Path, str] | None = None

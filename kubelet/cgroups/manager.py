@@ -51,6 +51,10 @@ class Cgroups(Protocol):
         """
         ...
 
+    async def memory(self) -> tuple[int, int] | None:
+        """Working set and limit of all pods together, in bytes; None where that is not known or not limited."""
+        ...
+
     async def placed(self, pod: Object) -> None:
         """The pod's first container runs: it should be in its group."""
         ...
@@ -80,6 +84,9 @@ class NoCgroups:
         return
 
     async def shrinks(self, pod: Object) -> tuple[int, int] | None:
+        return None
+
+    async def memory(self) -> tuple[int, int] | None:
         return None
 
     async def placed(self, pod: Object) -> None:
@@ -201,6 +208,12 @@ class PodCgroups:
             return wanted, await asyncio.to_thread(self._driver.memory_used, self._group(pod))
         except OSError as err:
             raise CgroupFailure(f"unable to read memory usage: {err}") from err
+
+    async def memory(self) -> tuple[int, int] | None:
+        if self._driver is None or not self._node_limits.memory:
+            return None
+        used = await asyncio.to_thread(self._driver.working_set, self._kubepods)
+        return used, self._node_limits.memory
 
     async def _apply(self, pod: Object, limits: Limits) -> None:
         assert self._driver is not None  # asked before

@@ -137,6 +137,13 @@ class ImageCollector:
 
     async def collect(self) -> int:
         """Removes what is to be removed; answers the bytes freed. Raises RuntimeFailure and OSError."""
+        return await self._collect(self._policy)
+
+    async def free_all(self) -> int:
+        """Removes every image of ours that nothing uses, however young: pods would have to go instead."""
+        return await self._collect(GcPolicy(0, 0, timedelta(0)), tell=False)
+
+    async def _collect(self, policy: GcPolicy, *, tell: bool = True) -> int:
         recorded = self._records.image_ids  # before the images: what is pulled meanwhile is not forgotten
         images = await self._runtime.images()
         now = self._clock.now().timestamp()
@@ -148,15 +155,15 @@ class ImageCollector:
         await self._records.forget(recorded - {i.id for i in images})
         freed = 0
         ours = self._records.pulled_ids
-        old = images_too_old(images, ours, in_use, self._used, self._began, self._policy, now)
+        old = images_too_old(images, ours, in_use, self._used, self._began, policy, now)
         for image in old:
             freed += await self._remove(image)
         left = [i for i in images if i not in old]
-        for image in images_to_remove(left, ours, in_use, self._used, self._first_seen, disk, self._policy, now):
+        for image in images_to_remove(left, ours, in_use, self._used, self._first_seen, disk, policy, now):
             freed += await self._remove(image)
         used = 100 - disk.available * 100 // max(1, disk.capacity)
-        wanted = disk.capacity * (100 - self._policy.low) // 100 - disk.available
-        if used >= self._policy.high and freed < wanted:
+        wanted = disk.capacity * (100 - policy.low) // 100 - disk.available
+        if tell and used >= policy.high and freed < wanted:
             text = (
                 f"Failed to garbage collect required amount of images. Attempted to free {wanted} bytes, "
                 f"but only found {freed} bytes eligible to free."

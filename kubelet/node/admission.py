@@ -17,14 +17,19 @@ _OS_LABEL = "kubernetes.io/os"
 
 
 def admit_under_pressure(pod: Object, pressure: Pressure) -> Refusal | None:
-    """While memory is short, only pods with requests are taken; while disk or PIDs are, only critical ones."""
+    """Short of memory, it takes pods with requests and those that put up with that; short of disk or PIDs, critical ones only."""
     if podspec.is_critical(pod) or pressure == Pressure():
         return None
-    if pressure == Pressure(memory=True) and qos_class(pod) != BEST_EFFORT:
+    if pressure == Pressure(memory=True) and (qos_class(pod) != BEST_EFFORT or _tolerates_memory_pressure(pod)):
         return None
     named = (("MemoryPressure", pressure.memory), ("DiskPressure", pressure.disk), ("PIDPressure", pressure.pid))
     conditions = " ".join(name for name, holds in named if holds)
     return "Evicted", f"The node had condition: [{conditions}]. "
+
+
+def _tolerates_memory_pressure(pod: Object) -> bool:
+    taint = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
+    return any(tolerates(toleration, taint) for toleration in podspec.spec_of(pod).get("tolerations") or ())
 
 
 def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapping[str, str]) -> Refusal | None:
@@ -113,8 +118,10 @@ def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str
 
 def resize_refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, str]) -> Refusal | None:
     """Whether a pod that asks for other resources may have them: Infeasible on this node, Deferred until there is room."""
+    if podspec.is_static(pod):
+        return "Infeasible", "In-place resize of static-pods is not supported"
     wanted = pod_requests(pod)
-    for name in ("memory", "cpu"):
+    for name in ("cpu", "memory"):
         amount, total = wanted.get(name, quantity.ZERO), quantity.parse(allocatable.get(name, "0"))
         if amount.value > total.value:
             shown = f"{name}, requested: {_shown(name, amount)}, capacity: {_shown(name, total)}"

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 
 from kubelet.node.changes import RECONCILED
 from kubelet.node.machine import Machine
-from kubelet.node.status import NodeSettings
+from kubelet.node.status import NodeSettings, reservation_problem
+from kubelet.node.thresholds import Threshold, kept_free, parse_thresholds
 from kubelet.options import Options
 from kubelet.volumes.mounts import can_restrict
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 from kubeling.client.errors import StartError
+
+_RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
 
 
 def parse_taint(text: str) -> Object:
@@ -49,6 +52,20 @@ def _reserved(label: str) -> bool:
     return ours and not allowed
 
 
+def eviction_thresholds(options: Options) -> tuple[Threshold, ...]:
+    """Raises StartError."""
+    try:
+        return parse_thresholds(
+            options.eviction_hard,
+            options.eviction_soft,
+            options.eviction_soft_grace_period,
+            options.eviction_minimum_reclaim,
+            pods_enforced="pods" in options.enforce_node_allocatable,
+        )
+    except ValueError as err:
+        raise StartError(str(err)) from err
+
+
 def node_settings(options: Options, machine: Machine, address: str) -> NodeSettings:
     """``address`` stands in for --node-ip. Raises StartError for values that cannot be used."""
     refuse_labels(options.node_labels)
@@ -56,11 +73,14 @@ def node_settings(options: Options, machine: Machine, address: str) -> NodeSetti
     if not options.register_schedulable:
         taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
     version = options.kubernetes_version
+    for name in (*options.system_reserved, *options.kube_reserved):
+        if name not in _RESERVABLE and not name.startswith("hugepages-"):
+            raise StartError(f'cannot reserve "{name}" resource')
     try:
         reserved = _sum(dict(options.system_reserved), dict(options.kube_reserved))
     except quantity.QuantityError as err:
         raise StartError(f"--system-reserved or --kube-reserved: {err}") from err
-    return NodeSettings(
+    settings = NodeSettings(
         name=(options.hostname_override or socket.gethostname()).lower(),
         ip=options.node_ip or address,
         port=options.port,
@@ -69,9 +89,13 @@ def node_settings(options: Options, machine: Machine, address: str) -> NodeSetti
         max_pods=options.max_pods,
         version="v" + (version if version.count(".") > 1 else version + ".0"),
         reserved=reserved,
+        kept_free=kept_free(eviction_thresholds(options)),
         provider_id=options.provider_id,
         unschedulable=not options.register_schedulable,
         register=options.register_node,
         max_images=options.node_status_max_images,
         recursive_read_only=options.runtime == "docker" and can_restrict(),
     )
+    if problem := reservation_problem(machine, settings):
+        raise StartError(problem)
+    return settings

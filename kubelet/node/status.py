@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from kubelet.node.machine import Machine
+from kubelet.node.thresholds import Amount, binary
 from kubelet.runtime.records import ImageRecord
 from kubeling.api import quantity
 from kubeling.api.meta import Object, rfc3339
 
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 _MAX_IMAGES, _MAX_NAMES = 50, 5
-_EVICTION_MEMORY = 100 * 1024 * 1024
-_DISK_SHARE = 0.9  # what the hard eviction threshold nodefs.available<10% leaves
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What the options say about the node. ``reserved`` is taken off its capacity."""
+    """What the options say about the node. ``reserved``, and what hard eviction keeps free, are taken off its capacity."""
 
     name: str
     ip: str
@@ -31,6 +31,7 @@ class NodeSettings:
     pod_cidr: str = ""
     version: str = "v1.36.0"
     reserved: Mapping[str, str] = field(default_factory=dict)
+    kept_free: Mapping[str, Amount] = field(default_factory=dict)
     provider_id: str = ""
     unschedulable: bool = False
     register: bool = True
@@ -50,27 +51,38 @@ class Pressure:
 def capacity(machine: Machine, settings: NodeSettings) -> dict[str, str]:
     return {
         "cpu": str(machine.cpus),
-        "ephemeral-storage": f"{machine.disk // 1024}Ki",
-        **{f"hugepages-{size}": _binary(amount) for size, amount in sorted(machine.huge_pages.items())},
-        "memory": f"{machine.memory // 1024}Ki",
+        "ephemeral-storage": binary(machine.disk),
+        **{f"hugepages-{size}": binary(amount) for size, amount in sorted(machine.huge_pages.items())},
+        "memory": binary(machine.memory),
         "pods": str(settings.max_pods),
     }
 
 
-def _binary(amount: int) -> str:
-    return quantity.canonical(f"{amount // 1024}Ki") if amount else "0"
-
-
 def allocatable(machine: Machine, settings: NodeSettings) -> dict[str, str]:
-    """Capacity without what is reserved and what hard eviction keeps free."""
-    result = capacity(machine, settings)
-    memory = machine.memory - _EVICTION_MEMORY - sum(machine.huge_pages.values())
-    result["memory"] = f"{max(0, memory) // 1024}Ki"
-    result["ephemeral-storage"] = str(int(machine.disk // 1024 * 1024 * _DISK_SHARE))
-    for name, amount in settings.reserved.items():
-        if name in result:
-            result[name] = str(quantity.parse(result[name]) - quantity.parse(amount))
+    """Capacity without what is reserved and what hard eviction keeps free; huge pages are no memory for pods."""
+    whole = {name: quantity.parse(text) for name, text in capacity(machine, settings).items()}
+    result = {}
+    for name, amount in whole.items():
+        free = settings.kept_free.get(name, Amount()).of(amount.integer())
+        left = amount.value - quantity.parse(settings.reserved.get(name, "0")).value - free
+        if name == "memory":
+            left -= sum(machine.huge_pages.values())
+        result[name] = str(quantity.Quantity(max(Decimal(0), left), amount.format))
     return result
+
+
+def reservation_problem(machine: Machine, settings: NodeSettings) -> str:
+    """Why more is kept from pods than there is, empty if that is not so."""
+    found = []
+    for name, text in capacity(machine, settings).items():
+        whole = quantity.parse(text)
+        free = settings.kept_free.get(name, Amount()).of(whole.integer())
+        kept = quantity.Quantity(quantity.parse(settings.reserved.get(name, "0")).value + free)
+        if kept.value > whole.value:
+            found.append(
+                f'Resource "{name}" has a reservation of {kept} but capacity of {whole}. Expected capacity >= reservation.'
+            )
+    return f"invalid Node Allocatable configuration. {' '.join(found)}" if found else ""
 
 
 def new_node(settings: NodeSettings, machine: Machine) -> Object:

@@ -200,8 +200,8 @@ class PodManager:
                 await runtime.remove_container(container.id)
             for sandbox in record.sandboxes:
                 await runtime.remove_sandbox(sandbox.id)
-        await self._kit.cgroups.remove(uid)
         await self._kit.volumes.tear_down(uid)
+        await self._kit.cgroups.remove(uid)
         self._kit.release(uid)
 
     async def close(self) -> None:

@@ -225,15 +225,16 @@ class PodWorker:
         await self._report.publish(observed, terminal=True)
         for sandbox in observed.sandboxes:
             await self._kit.runtime.remove_sandbox(sandbox.id)
-        await self._kit.cgroups.remove(self.ref.uid)
+        # volumes first: what they hold in memory would else be charged to the group above
         await self._kit.volumes.unmount(self.ref.uid)
+        await self._kit.cgroups.remove(self.ref.uid)
 
     async def _clean_up(self) -> None:
         """The pod has gone: nothing of it stays, then its API object goes."""
         observed = await self._current.observe()
         await asyncio.gather(*(self._kit.runtime.remove_container(c.id) for c in observed.containers))
-        await self._kit.cgroups.remove(self.ref.uid)
         await self._kit.volumes.tear_down(self.ref.uid)
+        await self._kit.cgroups.remove(self.ref.uid)
         self._report.forget(observed)
         for container in podspec.all_containers(self.pod):
             self._kit.backoff.forget(self._current.backoff_key(container))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kubelet.node.machine import memory_info
+from kubelet.node.signals import memory_available
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import Runtime
 from kubelet.runtime.records import InterfaceUsage
@@ -68,9 +69,9 @@ class Summary:
             "cpu": self._cpu("node", nanos, stamp, monotonic),
             "memory": {
                 "time": stamp,
-                "availableBytes": memory["MemAvailable"],
+                "availableBytes": memory_available(memory),
                 "usageBytes": memory["MemTotal"] - memory["MemFree"],
-                "workingSetBytes": memory["MemTotal"] - memory["MemAvailable"],
+                "workingSetBytes": memory["MemTotal"] - memory_available(memory),
                 "rssBytes": memory.get("AnonPages", 0),
             },
         }

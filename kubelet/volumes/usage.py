@@ -32,3 +32,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError:  # removed, or unmounted, while we look
         return []
+
+
+def folder_inodes(folder: Path) -> int:
+    """Files and folders below the folder."""
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(folder))

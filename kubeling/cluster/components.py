@@ -289,6 +289,8 @@ def _kubelets(layout: Layout) -> Iterator[ComponentSpec]:
             "cluster-name": config.name,
             "pod-network": network.name,
             "pod-cidr": str(network.subnet),
+            # the disk is the user's: what they keep on it is no reason to end pods before it is nearly full
+            "eviction-hard": "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%",
         }
         name = "kubelet" if config.nodes == 1 else f"kubelet-{node}"
         args = [f"--{k}={v}" for k, v in flags.items()]

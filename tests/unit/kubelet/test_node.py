@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import tarfile
@@ -46,15 +47,39 @@ def test_a_new_node() -> None:
         "kubernetes.io/os": "linux",
     }
     found = status()
-    assert found["capacity"]["memory"] == "8388608Ki"
-    assert found["allocatable"]["memory"] == "8286208Ki"
+    assert found["capacity"]["memory"] == found["allocatable"]["memory"] == "8Gi"
     assert [c["status"] for c in found["conditions"]] == ["False", "False", "False", "True"]
     assert found["nodeInfo"]["containerRuntimeVersion"] == "docker://20.10"
 
 
-def test_reserved_resources_are_not_allocatable() -> None:
-    found = allocatable(MACHINE, NodeSettings("n1", "", 0, reserved={"cpu": "500m", "memory": "1Gi"}))
-    assert (found["cpu"], found["memory"]) == ("3500m", "7068Mi")
+def test_what_is_reserved_or_kept_free_is_not_allocatable() -> None:
+    given = Options(
+        system_reserved={"cpu": "500m"},
+        kube_reserved={"memory": "1Gi"},
+        eviction_hard="memory.available<10%,nodefs.available<1Gi",
+    )
+    found = allocatable(MACHINE, node_settings(given, MACHINE, "192.0.2.1"))
+    assert (found["cpu"], found["memory"], found["ephemeral-storage"]) == ("3500m", "6657199309", "99Gi")
+    assert allocatable(MACHINE, node_settings(Options(), MACHINE, ""))["memory"] == "8092Mi"
+    pages = dataclasses.replace(MACHINE, huge_pages={"2Mi": 1 << 30})
+    found = allocatable(pages, NodeSettings("n1", "", 0))
+    assert (found["hugepages-2Mi"], found["memory"]) == ("1Gi", "7Gi")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kube_reserved": {"gpu": "1"}}, 'cannot reserve "gpu" resource'),
+        (
+            {"kube_reserved": {"cpu": "5"}},
+            r'Resource "cpu" has a reservation of 5 but capacity of 4\. Expected capacity >=',
+        ),
+        ({"eviction_hard": "memory.free<1"}, "unsupported eviction signal memory.free"),
+    ],
+)
+def test_more_than_there_is_cannot_be_reserved(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(StartError, match=message):
+        node_settings(Options(**given), MACHINE, "192.0.2.1")
 
 
 def test_heartbeats_alone_make_no_difference() -> None:

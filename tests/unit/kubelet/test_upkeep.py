@@ -1,4 +1,4 @@
-"""Eviction, image collection, resize."""
+"""Image collection, resize."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import pytest
 
 from kubelet.containers.resources import ResourcePolicy
 from kubelet.images.gc import Disk, GcPolicy, images_to_remove, images_too_old
-from kubelet.node.admission import admit_under_pressure
-from kubelet.node.eviction import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
-from kubelet.node.signals import DISK, MEMORY, Amount, Reading, Threshold, parse_thresholds, pressure_of
-from kubelet.node.status import Pressure
 from kubelet.pods.resize import memory_refusal, resizes
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubelet.runtime.specs import PodRef, Resources
@@ -25,58 +21,6 @@ def pod(name: str = "p", priority: int = 0, **container: Any) -> dict[str, Any]:
         "metadata": {"name": name, "uid": name},
         "spec": {"priority": priority, "containers": [{"name": "c", **container}]},
     }
-
-
-def test_thresholds() -> None:
-    memory, disk = parse_thresholds("memory.available<100Mi,nodefs.available<10%")
-    assert (memory, disk) == (Threshold(MEMORY, Amount(100 << 20)), Threshold(DISK, Amount(share=0.1)))
-    assert memory.is_met({MEMORY: Reading(50 << 20, GIB)})
-    assert not memory.is_met({MEMORY: Reading(200 << 20, GIB)})
-    assert disk.is_met({DISK: Reading(9, 100)}) and not disk.is_met({DISK: Reading(11, 100)})
-    with pytest.raises(ValueError, match="invalid eviction threshold"):
-        parse_thresholds("memory<1")
-    assert pressure_of({MEMORY}) == Pressure(memory=True)
-
-
-def test_who_is_evicted_first() -> None:
-    uses = [
-        PodUse(pod("modest"), 10, 100),
-        PodUse(pod("greedy"), 500, 100),
-        PodUse(pod("greedier"), 900, 100),
-        PodUse(pod("important", 1000), 900, 0),
-        PodUse(pod("critical", 2_000_000_000), 9999, 0),
-    ]
-    assert [u.pod["metadata"]["name"] for u in eviction_order(uses)] == ["greedier", "greedy", "important", "modest"]
-    assert eviction_message(MEMORY, 100 << 20, 50 << 20, PodUse(pod(), 20 << 20, 0, {"c": (20 << 20, 0)})) == (
-        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
-        "Container c was using 20Mi, request is 0, has larger consumption of memory. "
-    )
-
-
-def test_local_storage_limits() -> None:
-    given = pod(resources={"limits": {"ephemeral-storage": "2Mi"}})
-    given["spec"]["volumes"] = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}]
-    assert storage_excess(given, {"v": 1 << 20}, {"c": 1 << 20}) == ""
-    assert storage_excess(given, {}, {"c": 3 << 20}).startswith("Pod ephemeral local storage usage exceeds")
-    assert storage_excess(given, {"v": 2 << 20}) == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
-    assert (
-        storage_excess(given, {"w": 3 << 20})
-        == "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. "
-    )
-
-
-def test_admission_under_pressure() -> None:
-    with_request = pod(resources={"requests": {"memory": "1Mi"}})
-    assert admit_under_pressure(pod(), Pressure()) is None
-    assert admit_under_pressure(pod(), Pressure(memory=True)) == (
-        "Evicted",
-        "The node had condition: [MemoryPressure]. ",
-    )
-    assert admit_under_pressure(with_request, Pressure(memory=True)) is None
-    assert admit_under_pressure(with_request, Pressure(disk=True)) == (
-        "Evicted",
-        "The node had condition: [DiskPressure]. ",
-    )
 
 
 def test_image_collection() -> None:
@@ -150,18 +94,3 @@ def test_a_container_that_restarts_may_have_less_memory_at_once() -> None:
         pod(**lowered, resizePolicy=policies), running(cpu_shares=2, memory=128 << 20), ResourcePolicy(GIB)
     )
     assert (in_place.lowers_memory, anew.lowers_memory) == (True, False)
-
-
-def test_soft_thresholds_and_reclaim() -> None:
-    hard, soft = parse_thresholds(
-        "memory.available<100Mi", "memory.available<200Mi", "memory.available=1m30s", "memory.available=50Mi"
-    )
-    assert (hard.soft, soft.soft, soft.grace) == (False, True, 90.0)
-    assert not hard.is_met({MEMORY: Reading(120 << 20, GIB)})
-    assert hard.is_met({MEMORY: Reading(120 << 20, GIB)}, before=True)
-    assert not hard.is_met({MEMORY: Reading(150 << 20, GIB)}, before=True)
-    assert thresholds_to_act_on([soft], {soft: 10.0}, 99.0) == []
-    assert thresholds_to_act_on([soft], {soft: 10.0}, 100.0) == [soft]
-    assert thresholds_to_act_on([soft, hard], {soft: 0.0, hard: 100.0}, 100.0) == [hard, soft]
-    with pytest.raises(ValueError, match=r"^grace period must be specified for the soft eviction threshold memory"):
-        parse_thresholds("", "memory.available<1Gi")
