@@ -8,6 +8,7 @@ from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.qos import BEST_EFFORT, GUARANTEED, qos_class
+from kubelet.pods.requests import container_sum
 from kubelet.runtime.specs import Resources
 from kubeling.api import quantity
 from kubeling.api.meta import Object
@@ -65,12 +66,37 @@ def container_resources(pod: Object, container: Mapping[str, Any], policy: Resou
 
 
 def oom_score(pod: Object, container: Mapping[str, Any], node_memory: int) -> int:
-    """-997 for Guaranteed and critical pods, 1000 for BestEffort, between by the share of memory requested (pkg/kubelet/qos)."""
+    """-997 for Guaranteed and node critical pods, 1000 for BestEffort, between by the share of memory requested (pkg/kubelet/qos).
+
+    What the pod requests beyond its containers counts for each in equal parts; a sidecar outlives the container that asks least.
+    """
     qos = qos_class(pod)
-    if qos == GUARANTEED or podspec.is_critical(pod):
+    if qos == GUARANTEED or is_node_critical(pod):
         return _GUARANTEED_SCORE
     if qos == BEST_EFFORT:
         return _BEST_EFFORT_SCORE
-    request = _amount(container.get("resources") or {}, "requests", "memory").integer()
-    score = 1000 - 1000 * request // max(1, node_memory)
-    return max(1000 + _GUARANTEED_SCORE, min(score, _BEST_EFFORT_SCORE - 1))
+    more = _unclaimed_memory(pod)
+
+    def score(request: int) -> int:
+        return 1000 - 1000 * (request + more) // max(1, node_memory)
+
+    found = score(_memory_request(container))
+    if podspec.is_sidecar(container) and container in podspec.init_containers(pod):
+        found = min(found, score(min(_memory_request(c) for c in podspec.containers(pod))))
+    return max(1000 + _GUARANTEED_SCORE, min(found, _BEST_EFFORT_SCORE - 1))
+
+
+def is_node_critical(pod: Object) -> bool:
+    return podspec.is_critical(pod) and podspec.spec_of(pod).get("priorityClassName") == "system-node-critical"
+
+
+def _memory_request(container: Mapping[str, Any]) -> int:
+    return _amount(container.get("resources") or {}, "requests", "memory").integer()
+
+
+def _unclaimed_memory(pod: Object) -> int:
+    """Bytes a container of what the pod requests and its containers do not."""
+    whole = _amount(podspec.spec_of(pod).get("resources") or {}, "requests", "memory").integer()
+    count = len(podspec.containers(pod)) + len(podspec.init_containers(pod))
+    claimed = container_sum(pod, "requests").get("memory", quantity.ZERO).integer()
+    return max(0, whole - claimed) // count if whole else 0

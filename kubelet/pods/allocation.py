@@ -13,35 +13,44 @@ from typing import Any
 from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import Verdict
 from kubelet.pods.recorder import Recorder
+from kubeling.api import quantity
 from kubeling.api.meta import Object
 
 # why a resized pod may not have what it asks for, as (Deferred or Infeasible, message), or None
 Fits = Callable[[Object], tuple[str, str] | None]
 _NAMES = ("cpu", "memory")
+_WHOLE = ""
 
 
 def wanted_resources(pod: Object) -> dict[str, Object]:
-    """Resources by container, of those that can be resized."""
+    """Resources by container, of those that can be resized; the pod's own, where it has some, under the empty name."""
     found = [*podspec.containers(pod), *filter(podspec.is_sidecar, podspec.init_containers(pod))]
-    return {c["name"]: c.get("resources") or {} for c in found}
+    whole = podspec.spec_of(pod).get("resources")
+    return {c["name"]: c.get("resources") or {} for c in found} | ({_WHOLE: whole} if whole else {})
 
 
 def granted_before(pod: Object) -> dict[str, Object]:
-    """What an earlier kubelet had granted, as the pod's status tells; the spec's for containers of which it tells nothing."""
+    """What an earlier kubelet had granted, as the pod's status tells; the spec's for what it tells nothing of."""
     result = {}
     for name, wanted in wanted_resources(pod).items():
-        status = podspec.status_named(pod, name)
-        actual = status.get("resources") if "running" in (status.get("state") or {}) else None
-        result[name] = wanted if actual is None else {**wanted, **_resizable(wanted, actual)}
+        status = (pod.get("status") or {}) if name == _WHOLE else podspec.status_named(pod, name)
+        runs = status.get("phase") == "Running" if name == _WHOLE else "running" in (status.get("state") or {})
+        actual = status.get("resources") if runs else None
+        result[name] = wanted if actual is None else _resizable(pod, name, wanted, actual)
     return result
 
 
-def _resizable(wanted: Mapping[str, Any], actual: Mapping[str, Any]) -> Object:
-    """The actual processors and memory beside the spec's other resources."""
-    merged = {}
+def _resizable(pod: Object, name: str, wanted: Mapping[str, Any], actual: Mapping[str, Any]) -> Object:
+    """The actual processors and memory beside the spec's other resources; what is equal stays as it is written."""
+    overhead = (podspec.spec_of(pod).get("overhead") or {}) if name == _WHOLE else {}
+    merged = dict(wanted)
     for kind in ("requests", "limits"):
-        others = {k: v for k, v in (wanted.get(kind) or {}).items() if k not in _NAMES}
-        found = others | {k: v for k, v in (actual.get(kind) or {}).items() if k in _NAMES}
+        asked, told = wanted.get(kind) or {}, actual.get(kind) or {}
+        found = {k: v for k, v in asked.items() if k not in _NAMES}
+        for resource in (r for r in _NAMES if r in told and (r in asked or name != _WHOLE)):
+            had = quantity.parse(told[resource]) - quantity.parse(overhead.get(resource, "0"))
+            same = resource in asked and quantity.parse(asked[resource]).value == had.value
+            found[resource] = asked[resource] if same else str(had)
         if found or kind in wanted:
             merged[kind] = found
     return merged
@@ -68,6 +77,8 @@ class Allocation:
         new = {**spec, "containers": _replaced(podspec.containers(pod), self._granted)}
         if spec.get("initContainers"):
             new["initContainers"] = _replaced(podspec.init_containers(pod), self._granted)
+        if _WHOLE in self._granted:
+            new["resources"] = self._granted[_WHOLE]
         return {**pod, "spec": new}
 
     @property

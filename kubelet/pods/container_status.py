@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubelet.containers.build import IMAGE_LABEL, READ_ONLY_LABEL
 from kubelet.pods import spec as podspec
+from kubelet.pods.in_force import told_of_container
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubeling.api.meta import Object, rfc3339
 
@@ -65,7 +66,7 @@ def container_status(
     if record is not None and record.state is not State.CREATED:
         status["image"] = record.image
         status["imageID"] = image_id(record, facts.images)
-    return status | _details(container, record, running)
+    return status | told_of_container(container, record) | _mounts(container, record)
 
 
 def _code(record: ContainerRecord) -> int:
@@ -127,19 +128,10 @@ def image_id(record: ContainerRecord, images: Mapping[str, ImageRecord]) -> str:
     return image.shown if image is not None else f"docker://{record.image_id}"
 
 
-def _details(container: Object, record: ContainerRecord | None, running: bool) -> Object:
-    """Resources in force and mounts."""
-    found: Object = {}
-    resources = container.get("resources") or {}
-    if running:
-        if requests := resources.get("requests"):
-            found["allocatedResources"] = dict(requests)
-        found["resources"] = {k: dict(v) for k, v in resources.items() if k in ("limits", "requests") and v}
+def _mounts(container: Object, record: ContainerRecord | None) -> Object:
     labels = record.labels if record is not None else {}
     mounts = [_mount(m, labels) for m in container.get("volumeMounts") or ()]
-    if mounts:
-        found["volumeMounts"] = mounts
-    return found
+    return {"volumeMounts": mounts} if mounts else {}
 
 
 def _mount(mount: Object, labels: Mapping[str, str]) -> Object:

@@ -11,6 +11,7 @@ from kubelet.pods import conditions
 from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import Verdict
 from kubelet.pods.container_status import container_status
+from kubelet.pods.in_force import told_of_pod
 from kubelet.pods.qos import qos_class
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
 from kubeling.api.meta import Object, rfc3339
@@ -86,10 +87,7 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     ):
         if entries:
             status[name] = entries
-    own = podspec.spec_of(pod).get("resources") or {}
-    if own and phase == RUNNING:
-        status["allocatedResources"] = dict(own.get("requests") or {})
-        status["resources"] = {k: dict(own[k]) for k in ("limits", "requests") if own.get(k)}
+    status |= told_of_pod(pod, running=old.get("phase") == RUNNING)
     status["qosClass"] = old.get("qosClass") or qos_class(pod)
     return status
 

@@ -69,6 +69,18 @@ def limit(cluster: Cluster, group: str, file: str) -> str:
     return "".join(path.read_text().strip() for path in found)
 
 
+def resize(cluster: Cluster, name: str, **amounts: str) -> None:
+    """Gives a pod other resources of its own, which are requests and limits alike."""
+    patch = json.dumps({"spec": {"resources": {"requests": amounts, "limits": amounts}}})
+    cluster.kubectl("patch", "pod", name, "--subresource=resize", "-p", patch)
+
+
+def progress(cluster: Cluster, name: str) -> str:
+    """What is said of a resize on its way."""
+    conditions = cluster.get("pod", name)["status"]["conditions"]
+    return next((str(c.get("message", "")) for c in conditions if c["type"] == "PodResizeInProgress"), "")
+
+
 def condition(cluster: Cluster, type_: str) -> str:
     (node,) = cluster.get("nodes")["items"]
     return next(str(c["status"]) for c in node["status"]["conditions"] if c["type"] == type_)
@@ -91,6 +103,17 @@ def test_a_pod_is_held_to_what_it_may_use_in_all(small: Cluster) -> None:
     assert limit(small, group, "cpu/cpu.cfs_quota_us") == "20000"
     eventually(lambda: "Killed" in small.kubectl("logs", "bounded", "--all-containers", check=False), 30)
     eventually(lambda: "can't fork" in small.kubectl("logs", "many", check=False), 30)
+
+    resize(small, "bounded", cpu="400m", memory="40Mi")
+    eventually(lambda: limit(small, group, "cpu/cpu.cfs_quota_us") == "40000", 20)
+    told = eventually(
+        lambda: small.get("pod", "bounded")["status"]["resources"]["limits"] == {"cpu": "400m", "memory": "40Mi"}
+    )
+    assert told and "ResizeCompleted" in small.kubectl("get", "events", "--field-selector=involvedObject.name=bounded")
+    resize(small, "bounded", cpu="400m", memory="10Mi")  # less than is used
+    refusal = "attempting to set pod memory limit (10485760) below current usage ("
+    eventually(lambda: refusal in progress(small, "bounded"), 20)
+    assert limit(small, group, "memory/memory.limit_in_bytes") == str(40 << 20)
     small.kubectl("delete", "pod", "bounded", "many")
     assert limit(small, group, "memory/memory.limit_in_bytes") == ""
 

@@ -65,3 +65,33 @@ def test_a_wish_is_granted_waits_or_cannot_come_true() -> None:
 def test_a_new_kubelet_grants_what_runs() -> None:
     allocation = Allocation(pod("9", running="250m"), Events(), lambda p: ("Infeasible", "no"))
     assert cpu_of(allocation.allocated(pod("9"))) == "250m"
+
+
+def whole(cpu: str, memory: str = "64Mi", *, told: dict[str, str] | None = None) -> dict[str, Any]:
+    """A pod with resources of its own; ``told``: the requests that its status tells while it runs."""
+    status = {"phase": "Running", "resources": {"requests": told}} if told else {}
+    own = {"requests": {"cpu": cpu, "memory": memory}}
+    spec = {"containers": [{"name": "c"}], "resources": own, "overhead": {"cpu": "100m"}}
+    return {"metadata": {"name": "p", "uid": "p"}, "spec": spec, "status": status}
+
+
+def test_a_pods_own_resources_are_granted_too() -> None:
+    events = Events()
+    allocation = Allocation(whole("1"), events, lambda p: resize_refusal(p, [], ALLOCATABLE))
+    allocation.consider(whole("9"))
+    message = "Node didn't have enough capacity: cpu, requested: 9100, capacity: 2000"
+    assert allocation.conditions == {"PodResizePending": ("True", "Infeasible", message)}
+    assert allocation.allocated(whole("9"))["spec"]["resources"]["requests"]["cpu"] == "1"
+    allocation.consider(whole("1500m"))
+    assert allocation.allocated(whole("1500m"))["spec"]["resources"]["requests"]["cpu"] == "1500m"
+    assert events.reasons == ["ResizeInfeasible", "ResizeStarted"]
+
+
+def test_a_new_kubelet_takes_equal_amounts_for_equal() -> None:
+    events = Events()
+    same = whole("1000m", told={"cpu": "1100m", "memory": "67108864"})
+    allocation = Allocation(same, events, lambda p: ("Infeasible", "no"))
+    allocation.consider(same)
+    assert allocation.conditions == {} and events.told == []
+    other = Allocation(whole("1", told={"cpu": "600m", "memory": "64Mi"}), events, lambda p: ("Infeasible", "no"))
+    assert other.allocated(whole("1"))["spec"]["resources"]["requests"] == {"cpu": "500m", "memory": "64Mi"}

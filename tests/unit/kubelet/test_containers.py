@@ -202,6 +202,22 @@ def test_quality_of_service(resources: dict[str, Any], qos: str, score: int) -> 
     assert container_resources(given, given["spec"]["containers"][0], ResourcePolicy(16 << 30)).oom_score_adj == score
 
 
+def test_oom_scores_of_sidecars_and_of_pods_with_requests_of_their_own() -> None:
+    def score(given: dict[str, Any], container: dict[str, Any]) -> int:
+        return container_resources(given, container, ResourcePolicy(16 << 30)).oom_score_adj
+
+    sidecar = {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"memory": "1Gi"}}}
+    given = pod({"resources": {"requests": {"memory": "4Gi"}}}, initContainers=[sidecar])
+    assert score(given, sidecar) == 750  # no sooner than the container that it serves
+    shared = pod({}, resources={"requests": {"memory": "8Gi"}}, initContainers=[sidecar])
+    # 7 GiB that no container claims, in two parts
+    assert score(shared, shared["spec"]["containers"][0]) == 1000 - 1000 * 7 // 32
+    assert score(shared, sidecar) == 1000 - 1000 * 9 // 32
+    important = {"priority": 2_000_001_000, "priorityClassName": "system-node-critical"}
+    assert score(pod(**important), {}) == -997
+    assert score(pod(priority=2_000_000_000, priorityClassName="system-cluster-critical"), {}) == 1000
+
+
 def security(container: dict[str, Any], image: ImageRecord = IMAGE, **context: Any) -> Any:
     given = pod({"securityContext": container}, securityContext=context)
     return container_security(given, given["spec"]["containers"][0], image, Path("/nowhere"))
