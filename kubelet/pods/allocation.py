@@ -12,7 +12,9 @@ from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import Verdict
+from kubelet.pods.qos import GUARANTEED, qos_class
 from kubelet.pods.recorder import Recorder
+from kubelet.pods.requests import pod_requests
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 
@@ -58,6 +60,13 @@ def _resizable(pod: Object, name: str, wanted: Mapping[str, Any], actual: Mappin
 
 def _replaced(containers: list[Object], granted: Mapping[str, Object]) -> list[Object]:
     return [{**c, "resources": granted[c["name"]]} if c["name"] in granted else c for c in containers]
+
+
+def retry_order(pod: Object, allocated: Object) -> tuple[bool, int, bool]:
+    """Which of the resizes that wait is judged first: what asks for no more than it has, the important, the guaranteed."""
+    wanted, has = pod_requests(pod), pod_requests(allocated)
+    more = any(wanted.get(n, quantity.ZERO).value > has.get(n, quantity.ZERO).value for n in _NAMES)
+    return more, -int(podspec.spec_of(pod).get("priority") or 0), qos_class(pod) != GUARANTEED
 
 
 class Allocation:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from kubelet.pods import spec as podspec
+from kubelet.pods.allocation import retry_order
 from kubelet.pods.kit import Kit
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.protocol import RuntimeFailure
@@ -102,9 +103,9 @@ class PodManager:
         finally:
             self._workers.pop(uid, None)
             self._tasks.pop(uid, None)
-            for other in self._workers.values():
-                if other.waits_for_room:
-                    other.wake()
+            waiting = [w for w in self._workers.values() if w.waits_for_room]
+            for other in sorted(waiting, key=lambda w: retry_order(w.pod, w.allocated)):
+                other.wake()
 
     # --- questions -----------------------------------------------------------------------------------------------
 

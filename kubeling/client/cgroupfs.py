@@ -1,7 +1,7 @@
 """The machine's control groups as files: where they are mounted, and taking a part of the tree away.
 
-A process in a container sees its own part of the tree at best; where it may look at the machine's first process, that one's mounts
-are the machine's (proc(5), cgroups(7)).
+A process in a container sees its own part of the tree at best. Where it may look at the machine's first process, or at the engine's
+that began it, their mounts are the machine's (proc(5), cgroups(7)).
 """
 
 from __future__ import annotations
@@ -51,13 +51,27 @@ def parse_mounts(mountinfo: str, before: str = "") -> CgroupMounts | None:
 
 def cgroup_mounts() -> CgroupMounts | None:
     """The machine's, or None where this process cannot reach them."""
-    try:
-        away = Path("/proc/1/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
-        if away and (found := parse_mounts(Path("/proc/1/mountinfo").read_text(), "/proc/1/root")) is not None:
-            return found
-    except OSError:  # not for this process's eyes
-        pass
-    return parse_mounts(Path("/proc/self/mountinfo").read_text())
+    proc = Path("/proc")
+    own = (proc / "self/ns/mnt").readlink()
+    for process in (proc / "1", *_ancestors(proc)):
+        try:
+            away = (process / "ns/mnt").readlink() != own
+            found = parse_mounts((process / "mountinfo").read_text(), f"{process}/root") if away else None
+            if found is not None and all(folder.is_dir() for folder in found.folders):
+                return found
+        except OSError:  # not for this process's eyes
+            continue
+    return parse_mounts((proc / "self/mountinfo").read_text())
+
+
+def _ancestors(proc: Path) -> Iterator[Path]:
+    parent = os.getppid()
+    while parent > 1:
+        yield proc / str(parent)
+        try:
+            parent = int((proc / str(parent) / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            return
 
 
 def processes_below(folder: Path) -> Iterator[int]:

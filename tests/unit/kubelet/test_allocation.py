@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kubelet.node.admission import resize_refusal
-from kubelet.pods.allocation import Allocation
+from kubelet.pods.allocation import Allocation, retry_order
 from tests.unit.kubelet.test_worker import Events
 
 
@@ -95,3 +95,18 @@ def test_a_new_kubelet_takes_equal_amounts_for_equal() -> None:
     assert allocation.conditions == {} and events.told == []
     other = Allocation(whole("1", told={"cpu": "600m", "memory": "64Mi"}), events, lambda p: ("Infeasible", "no"))
     assert other.allocated(whole("1"))["spec"]["resources"]["requests"] == {"cpu": "500m", "memory": "64Mi"}
+
+
+def test_which_waiting_resize_is_judged_first() -> None:
+    def waiting(name: str, cpu: str, priority: int = 0, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        wanted, has = pod(cpu), pod("1")
+        for given in (wanted, has):
+            given["metadata"]["name"] = name
+            given["spec"]["priority"] = priority
+            given["spec"]["containers"][0]["resources"] |= more
+        return wanted, has
+
+    guaranteed = waiting("guaranteed", "2", limits={"cpu": "2", "memory": "1Mi"})
+    found = [waiting("burstable", "2"), guaranteed, waiting("important", "3", 10), waiting("less", "500m")]
+    order = [wanted["metadata"]["name"] for wanted, _ in sorted(found, key=lambda pair: retry_order(*pair))]
+    assert order == ["less", "important", "guaranteed", "burstable"]
