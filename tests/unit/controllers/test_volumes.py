@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +213,10 @@ async def test_a_claim_just_works_grows_and_takes_its_folder_along(tmp_path: Pat
         assert status["capacity"] == status["allocatedResources"] == {"storage": "3Gi"}
         assert {"ExternalExpanding", "VolumeResizeSuccessful"} <= {reason for reason, _ in w.events()}
         w.api.delete(PERSISTENT_VOLUME_CLAIMS, "ns", "c")
-        for _ in range(100):
-            await w.settle()
-            if not folder.exists() and is_deleting(w.get(PERSISTENT_VOLUMES, name_of(made))):
-                break
+        async with asyncio.timeout(20):  # the folder is removed by a thread, which takes its own time
+            while folder.exists() or not is_deleting(w.get(PERSISTENT_VOLUMES, name_of(made))):
+                await w.settle()
+                await asyncio.sleep(0.01)
         assert w.get(PERSISTENT_VOLUMES, name_of(made))["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
         assert not folder.exists()
 
@@ -247,10 +248,10 @@ async def test_a_folder_goes_in_whatever_order_volume_and_claim_are_deleted(tmp_
         await w.settle()
         assert folder.exists() and len(w.api.all(PERSISTENT_VOLUMES)) == 1
         w.api.delete(PERSISTENT_VOLUME_CLAIMS, "ns", "c")
-        for _ in range(100):  # the folder is removed by a thread
-            await w.settle()
-            if not w.api.all(PERSISTENT_VOLUMES):
-                break
+        async with asyncio.timeout(20):  # the folder is removed by a thread, which takes its own time
+            while w.api.all(PERSISTENT_VOLUMES):
+                await w.settle()
+                await asyncio.sleep(0.01)
         assert not folder.exists() and w.api.all(PERSISTENT_VOLUMES) == []
 
 
