@@ -120,7 +120,8 @@ def test_image_volumes(k: Kubectl) -> None:
     assert image in k("get", "pod", "p", "-o", where) or "@sha256:" in k("get", "pod", "p", "-o", where)
     waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
     eventually(lambda: k("get", "pod", "absent", "-o", waiting) == "ErrImageNeverPull")
-    assert told(k, "absent", 'Container image "kubeling/absent:1" is not present with pull policy of Never')
+    never = 'Container image "kubeling/absent:1" is not present with pull policy of Never'
+    eventually(lambda: told(k, "absent", never))  # events are written after the status
     eventually(lambda: told(k, "missing", 'failed to prepare subPath for volumeMount "v" of container "c"'))
 
 
