@@ -120,9 +120,9 @@ class Kubelet:
         starter = make_starter(
             options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
         )
-        exits = Exits()
+        exits = Exits(clock)
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
-        self.api_pods = ApiPods(self.client, self.settings.name) if self.client else None
+        self.api_pods = ApiPods(self.client, self.settings.name, clock) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
         self.starts = PodStarts(self.reporter.publish if self.reporter else _publish_nothing, clock)
         kit = Kit(
@@ -262,6 +262,8 @@ class Kubelet:
             if server is not None:
                 await server.stop()
             await self.pods.close()
+            if self.reporter is not None:
+                await self.reporter.close()
             await self.http.aclose()
             await self.runtime.close()
 

@@ -155,6 +155,7 @@ def container_spec(
     mounts: Sequence[Mount],
     devices: Sequence[Device] = (),
     observed: PodRecord,
+    passwd: str = "",
     handler: str = "",
 ) -> ContainerSpec:
     """The runtime's spec of one container. Raises ConfigError."""
@@ -180,7 +181,9 @@ def container_spec(
         mounts=tuple(mounts),
         devices=tuple(devices),
         resources=container_resources(pod, container, node.resources),
-        security=container_security(pod, container, image, node.seccomp_profiles, seccomp_default=node.seccomp_default),
+        security=container_security(
+            pod, container, image, node.seccomp_profiles, seccomp_default=node.seccomp_default, passwd=passwd
+        ),
         spec_hash=podspec.spec_hash(container),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),

@@ -68,7 +68,7 @@ def field_value(pod: Object, path: str, addresses: Addresses) -> str:
 def resource_value(
     pod: Object, container: Mapping[str, Any], reference: Mapping[str, Any], allocatable: Mapping[str, str]
 ) -> str:
-    """The value of a ``resourceFieldRef``: the node's allocatable stands in for a missing limit. Raises DownwardError."""
+    """The value of a ``resourceFieldRef``; for a missing limit stands the pod's, then the node's. Raises DownwardError."""
     name = reference.get("containerName")
     if name:
         found = podspec.container_named(pod, name)
@@ -80,9 +80,9 @@ def resource_value(
         raise DownwardError(f"unsupported container resource : {reference.get('resource', '')}")
     kind, resource = match.groups()
     own = (container.get("resources") or {}).get(kind) or {}
-    text = own.get(resource)
-    if text is None and kind == "limits" and resource in ("cpu", "memory", "ephemeral-storage"):
-        text = allocatable.get(resource)
-    value = quantity.parse(text if text is not None else "0").value
+    value = quantity.parse(own.get(resource) or "0").value
+    if not value and kind == "limits" and resource in ("cpu", "memory", "ephemeral-storage"):
+        of_pod = (podspec.spec_of(pod).get("resources") or {}).get("limits") or {}
+        value = quantity.parse(of_pod.get(resource) or allocatable.get(resource) or "0").value
     divisor = quantity.parse(reference.get("divisor") or "0").value or quantity.parse("1").value
     return str(int((value / divisor).to_integral_value(ROUND_CEILING)))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubelet.containers.failure import ConfigError
 from kubelet.pods import spec as podspec
 from kubeling.api.meta import Object, name_of, namespace_of
 
-_HOSTNAME_LIMIT = 63
-_MAX_SERVERS, _MAX_SEARCHES, _MAX_SEARCH_CHARS = 3, 32, 2048
+_HOSTNAME_LIMIT, _FQDN_LIMIT = 63, 64
+_MAX_SERVERS, _MAX_SEARCHES, _MAX_SEARCH, _MAX_SEARCH_CHARS = 3, 32, 253, 2048
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
@@ -34,9 +35,17 @@ def hostname(pod: Object, cluster_domain: str, node_name: str) -> tuple[str, str
 
 
 def container_hostname(pod: Object, cluster_domain: str, node_name: str) -> str:
-    """What ``hostname`` prints: fully qualified with ``setHostnameAsFQDN``."""
+    """What ``hostname`` prints: fully qualified with ``setHostnameAsFQDN``. Raises ConfigError."""
     name, domain = hostname(pod, cluster_domain, node_name)
-    return f"{name}.{domain}" if domain and podspec.spec_of(pod).get("setHostnameAsFQDN") else name
+    if not domain or not podspec.spec_of(pod).get("setHostnameAsFQDN"):
+        return name
+    full = f"{name}.{domain}"
+    if len(full) > _FQDN_LIMIT:
+        raise ConfigError(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long "
+            f"({_FQDN_LIMIT} characters is the max, {len(full)} characters requested)"
+        )
+    return full
 
 
 def hosts_file(pod: Object, ip: str, cluster_domain: str, node_name: str, host_file: str = "") -> str:
@@ -106,7 +115,7 @@ class Resolver:
 
 def _fit(searches: tuple[str, ...]) -> tuple[str, ...]:
     kept: list[str] = []
-    for domain in searches[:_MAX_SEARCHES]:
+    for domain in (d for d in searches[:_MAX_SEARCHES] if len(d) <= _MAX_SEARCH):
         if sum(map(len, kept)) + len(kept) + len(domain) > _MAX_SEARCH_CHARS:
             break
         kept.append(domain)

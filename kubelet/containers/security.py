@@ -47,6 +47,35 @@ def _user(pod: Object, container: Mapping[str, Any], image: ImageRecord) -> str:
     return f"{name}:{group}" if group is not None else name
 
 
+def groups_of_image(pod: Object) -> bool:
+    """Whether the user also gets the groups that the image's /etc/group gives it."""
+    context = podspec.spec_of(pod).get("securityContext") or {}
+    return bool(context.get("supplementalGroupsPolicy") != "Strict")
+
+
+def needs_passwd(pod: Object, container: Mapping[str, Any]) -> bool:
+    """Whether the user's own group must be looked up: told to the engine, it adds none of the image's."""
+    return not groups_of_image(pod) and _effective(pod, container, "runAsGroup") is None
+
+
+def strict_user(pod: Object, container: Mapping[str, Any], image: ImageRecord, passwd: str) -> str:
+    """``user:group``, the group from the image's user or its /etc/passwd where nothing else says it."""
+    user, group = _effective(pod, container, "runAsUser"), _effective(pod, container, "runAsGroup")
+    name, _, own = image.user.partition(":")
+    if user is not None:
+        name, own = str(user), ""
+    name = name or "0"
+    return f"{name}:{group if group is not None else own or _primary_group(passwd, name)}"
+
+
+def _primary_group(passwd: str, user: str) -> str:
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if len(fields) > 3 and user in (fields[0], fields[2]):
+            return fields[3]
+    return "0"
+
+
 def _seccomp(pod: Object, container: Mapping[str, Any], profiles: Path, default: str) -> str:
     profile = _effective(pod, container, "seccompProfile") or {}
     kind = profile.get("type", default)
@@ -90,15 +119,23 @@ def _capabilities(names: Any) -> tuple[str, ...]:
 
 
 def container_security(
-    pod: Object, container: Mapping[str, Any], image: ImageRecord, profiles: Path, *, seccomp_default: bool = False
+    pod: Object,
+    container: Mapping[str, Any],
+    image: ImageRecord,
+    profiles: Path,
+    *,
+    seccomp_default: bool = False,
+    passwd: str = "",
 ) -> Security:
-    """What the runtime is told; ``profiles`` is the folder of Localhost seccomp profiles. Raises ConfigError."""
+    """What the runtime is told; ``profiles`` is the folder of Localhost seccomp profiles, ``passwd`` the image's file where
+    ``needs_passwd`` asks for it. Raises ConfigError.
+    """
     check_non_root(pod, container, image)
     context = container.get("securityContext") or {}
     capabilities = context.get("capabilities") or {}
     escalation = context.get("allowPrivilegeEscalation")
     return Security(
-        user=_user(pod, container, image),
+        user=_user(pod, container, image) if groups_of_image(pod) else strict_user(pod, container, image, passwd),
         groups=supplemental_groups(pod),
         privileged=bool(context.get("privileged")),
         read_only_root=bool(context.get("readOnlyRootFilesystem")),

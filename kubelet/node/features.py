@@ -1,6 +1,6 @@
 """What a pod may ask of this node's kernel and engine, refused with upstream's words where they cannot do it.
 
-Sources: pkg/kubelet/sysctl, pkg/security/apparmor, the supplementalGroupsPolicy check of pkg/kubelet/lifecycle.
+Sources: pkg/kubelet/sysctl, pkg/security/apparmor.
 """
 
 from __future__ import annotations
@@ -53,9 +53,6 @@ def apparmor_enabled(switch: Path = Path("/sys/module/apparmor/parameters/enable
 def admit_features(pod: Object, features: NodeFeatures) -> Refusal | None:
     """A reason and a message, or None when the node can do all that the pod's security contexts ask for."""
     context = podspec.spec_of(pod).get("securityContext") or {}
-    if context.get("supplementalGroupsPolicy") == "Strict":
-        # the engine always adds the groups that the image's /etc/group gives the user
-        return "SupplementalGroupsPolicyNotSupported", "SupplementalGroupsPolicy=Strict is not supported in this node"
     if not features.apparmor and any(_wants_apparmor(pod)):
         return "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
     return next(_forbidden_sysctls(pod, context, features), None)

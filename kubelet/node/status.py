@@ -159,7 +159,7 @@ def node_status(
             }
             for name in ("", *runtime.get("handlers", ()))
         ],
-        "features": {"supplementalGroupsPolicy": False},
+        "features": {"supplementalGroupsPolicy": True},
     }
 
 

@@ -34,7 +34,10 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class PodActions:
-    """``kill_pod``: end every container and the sandbox first. ``waiting``: containers held back, and until when."""
+    """``kill_pod``: end every container and the sandbox first. ``waiting``: containers held back, and until when.
+
+    ``restarting``: all of this is because one container's end restarts all.
+    """
 
     kill_pod: bool = False
     create_sandbox: bool = False
@@ -42,6 +45,7 @@ class PodActions:
     kills: tuple[Kill, ...] = ()
     starts: tuple[Start, ...] = ()
     waiting: Mapping[str, datetime] = field(default_factory=dict)
+    restarting: bool = False
 
     @property
     def wake_at(self) -> datetime | None:
@@ -55,6 +59,8 @@ class Verdicts:
     started: frozenset[str] = frozenset()
     failed: Mapping[str, str] = field(default_factory=dict)
 
+
+RESTART_ALL = "restart-all"  # why a container is ended, beside the names of probes
 
 # when may this container run again after that run; None for at once
 HoldUntil = Callable[[Object, ContainerRecord], datetime | None]
@@ -82,6 +88,11 @@ class _Plan:
     def stale(self, record: ContainerRecord) -> bool:
         """Whether all containers are to run anew since that run began."""
         return self.round is not None and record.created_at < self.round
+
+    def begins_round(self) -> bool:
+        """Whether all containers are to run anew, and none has begun to."""
+        named = [*podspec.init_containers(self.pod), *podspec.containers(self.pod)]
+        return self.round is not None and all(self.current(c) is None for c in named)
 
     def current(self, container: Object) -> ContainerRecord | None:
         """The newest run in this sandbox."""
@@ -135,17 +146,19 @@ def _end_of_round(plan: _Plan) -> PodActions | None:
         container = podspec.container_named(plan.pod, record.name)
         ephemeral = container in podspec.ephemeral_containers(plan.pod)
         if plan.stale(record) and not ephemeral:
-            kills.append(Kill(record, container, f"Container {record.name} will be restarted with all containers"))
-    return PodActions(kills=tuple(kills)) if kills else None
+            message = f"Container {record.name} will be restarted with all containers"
+            kills.append(Kill(record, container, message, RESTART_ALL))
+    return PodActions(kills=tuple(kills), restarting=True) if kills else None
 
 
 def next_attempt(pod: Object, container: Object, observed: PodRecord) -> int:
     """One more than the newest run; than the API's restart count when the engine has lost the container."""
     latest = observed.latest(container["name"])
-    if latest is not None:
-        return latest.attempt if latest.state is State.CREATED else latest.attempt + 1
+    if latest is not None and latest.state is State.CREATED:
+        return latest.attempt
     status = podspec.status_named(pod, container["name"])
-    return int(status.get("restartCount") or 0) + 1 if status.get("containerID") else 0
+    told = int(status.get("restartCount") or 0) + bool(status.get("containerID"))
+    return max(told, latest.attempt + 1 if latest else 0)
 
 
 def _without_sandbox(pod: Object, observed: PodRecord) -> PodActions:
@@ -181,7 +194,12 @@ def pod_actions(pod: Object, observed: PodRecord, verdicts: Verdicts, hold: Hold
         return PodActions(kill_pod=True)
     if initialized:
         _keep_sidecars(plan)
-    return PodActions(kills=tuple(plan.kills), starts=tuple(plan.starts), waiting=plan.waiting)
+    return PodActions(
+        kills=tuple(plan.kills),
+        starts=tuple(plan.starts),
+        waiting=plan.waiting,
+        restarting=bool(plan.starts) and plan.begins_round(),
+    )
 
 
 def _init_step(plan: _Plan) -> bool | None:

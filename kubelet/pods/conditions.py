@@ -12,7 +12,7 @@ from kubeling.api.meta import Object, rfc3339
 
 OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 # what the kubelet says of a pod at times; its own alone are taken back
-SOMETIMES, PASSING = ("DisruptionTarget",), ("PodResizePending", "PodResizeInProgress")
+SOMETIMES, PASSING = ("DisruptionTarget", "AllContainersRestarting"), ("PodResizePending", "PodResizeInProgress")
 Verdict = tuple[str, str, str]  # status, reason, message
 
 
@@ -61,6 +61,15 @@ def _condition(
     if message:
         condition["message"] = message
     return condition
+
+
+def all_restarting(phase: str, restarting: bool) -> Verdict:
+    """AllContainersRestarting, for pods in which a container's end may restart all."""
+    if phase in ("Succeeded", "Failed"):
+        return _terminal(phase)
+    if restarting:
+        return "True", "RestartAllContainersStarted", "container exited with restart policy rule"
+    return "False", "", ""
 
 
 def _terminal(phase: str) -> Verdict:

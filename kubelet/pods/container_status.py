@@ -1,4 +1,4 @@
-"""One entry of ``containerStatuses``."""
+"""One entry of ``containerStatuses`` (convertToAPIContainerStatuses of pkg/kubelet/kubelet_pods.go)."""
 
 from __future__ import annotations
 
@@ -11,70 +11,122 @@ from kubelet.containers.build import IMAGE_LABEL, READ_ONLY_LABEL
 from kubelet.pods import spec as podspec
 from kubelet.pods.in_force import told_of_container
 from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
-from kubeling.api.meta import Object, rfc3339
+from kubeling.api.meta import Object, is_deleting, rfc3339
 
 if TYPE_CHECKING:
     from kubelet.pods.status import Facts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RUNTIME = "docker"
 START_ERROR_CODE = 128
+UNKNOWN_CODE, UNKNOWN_REASON = 137, "ContainerStatusUnknown"
 LOST = "The container could not be located when the pod was deleted.  The container used to be Running"
 
 
 def container_status(
     pod: Object, container: Object, observed: PodRecord, facts: Facts, *, init: bool = False
 ) -> Object:
-    """The status of one container of any role."""
+    """The status of one container of any role. The pod's own status is what was told last."""
     name = container["name"]
-    record, previous = observed.latest(name), observed.previous(name)
-    old = podspec.status_named(pod, name)
-    if record is None and old and (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return dict(old)  # the pod has ended and its containers are gone: what was said of them stays
-    waiting = facts.waiting.get(name)
-    ephemeral = container in podspec.ephemeral_containers(pod)
-    sidecar = init and podspec.is_sidecar(container)
+    record, old = observed.latest(name), podspec.status_named(pod, name)
+    if record is not None and record.attempt < int(old.get("restartCount") or 0):
+        record = None  # the engine knows an earlier run only
+    if record is None and "terminated" in (old.get("state") or {}):
+        return dict(old)  # the engine has forgotten it: what was said of its end stays
     status: Object = {"name": name, "state": {}, "lastState": {}, "ready": False, "restartCount": 0}
-    if record is None or record.state is State.CREATED:
-        default = {"reason": "PodInitializing" if podspec.init_containers(pod) and not init else "ContainerCreating"}
-        status["state"] = {"waiting": _waiting(waiting) if waiting else default}
-        last = previous if record else None
-        status["lastState"] = _ended(last, facts) if last else _lost(old)
-        status["restartCount"] = record.attempt if record else int(old.get("restartCount") or 0)
-    else:
-        status["state"] = _ended(record, facts) if record.state is State.EXITED else _running(record)
-        # what went wrong at a start that is not tried again is how the container ended, not what it waits for
-        if (
-            record.state is State.EXITED
-            and waiting
-            and podspec.should_restart(pod, container, _code(record), init=init)
-        ):
-            status["state"], status["lastState"] = {"waiting": _waiting(waiting)}, status["state"]
-        elif previous is not None:
-            status["lastState"] = _ended(previous, facts)
-        status["restartCount"] = record.attempt
-        status["containerID"] = f"docker://{record.id}"
-    running = record is not None and record.state is State.RUNNING
-    status["started"] = running and name in facts.started
-    if init and not sidecar:
-        status["ready"] = record is not None and record.state is State.EXITED and record.exit_code == 0
-        status["started"] = False
-    elif not ephemeral:
-        status["ready"] = running and name in facts.ready
-    else:
-        del status["started"]
+    status |= _seen(record, observed, old, facts) if record else _unseen(pod, old)
+    waiting = _waiting(pod, container, record, facts, init=init)
+    if "state" not in status or not status["state"]:
+        status["state"] = {"waiting": waiting or _default(pod)}
+    elif waiting:
+        status["lastState"], status["state"] = status["state"], {"waiting": waiting}
+    status |= _readiness(pod, container, record, facts, init=init)
     status["image"], status["imageID"] = container.get("image", ""), ""
     if record is not None and record.state is not State.CREATED:
         status["image"] = record.image
         status["imageID"] = image_id(record, facts.images)
-    return status | told_of_container(container, record) | _mounts(container, record)
+    return (
+        status
+        | told_of_container(container, record)
+        | _mounts(container, record)
+        | _signal(container)
+        | _user(record, old)
+    )
+
+
+def _default(pod: Object) -> Object:
+    return {"reason": "PodInitializing" if podspec.init_containers(pod) else "ContainerCreating"}
+
+
+def _unseen(pod: Object, old: Mapping[str, Any]) -> Object:
+    """Of a container that the engine does not know: never made, or lost with what it was."""
+    count, last = int(old.get("restartCount") or 0), old.get("lastState") or {}
+    if not old.get("containerID"):
+        return {"restartCount": count, "lastState": last}
+    if "running" in (old.get("state") or {}) and "terminated" not in last:
+        unknown = {"exitCode": UNKNOWN_CODE, "reason": UNKNOWN_REASON, "message": LOST}
+        last = {"terminated": {**unknown, "startedAt": None, "finishedAt": None}}
+    # it has run: the next run is a restart
+    return {"restartCount": count if is_deleting(pod) else count + 1, "lastState": last}
+
+
+def _seen(record: ContainerRecord, observed: PodRecord, old: Mapping[str, Any], facts: Facts) -> Object:
+    previous = observed.previous(record.name)
+    found: Object = {"restartCount": record.attempt}
+    found["lastState"] = _ended(previous, facts) if previous else _last_told(record, old)
+    if record.state is not State.CREATED:
+        found["state"] = _ended(record, facts) if record.state is State.EXITED else _running(record)
+        found["containerID"] = container_id(record)
+    return found
+
+
+def _last_told(record: ContainerRecord, old: Mapping[str, Any]) -> Object:
+    """The last state of a restarted container of whose earlier runs the engine knows nothing any more."""
+    if not record.attempt:
+        return {}
+    state = old.get("state") or {}
+    if "terminated" in state and old.get("containerID") != container_id(record):
+        return {"terminated": state["terminated"]}
+    last: Object = old.get("lastState") or {}
+    told = (last.get("terminated") or {}).get("containerID")
+    return {} if told == container_id(record) else last
+
+
+def _waiting(
+    pod: Object, container: Object, record: ContainerRecord | None, facts: Facts, *, init: bool
+) -> Object | None:
+    """Why a container that is to run does not. What went wrong at a start that is not tried again is how it ended."""
+    why = facts.waiting.get(container["name"])
+    if why is None or facts.terminal or is_deleting(pod):
+        return None
+    if record is not None and record.state is State.RUNNING:
+        return None
+    if record is not None and record.state is State.EXITED:
+        if init and not podspec.is_sidecar(container) and not _code(record):
+            return None
+        if not podspec.should_restart(pod, container, _code(record), init=init):
+            return None
+    return {"reason": why.reason} | ({"message": why.message} if why.message else {})
+
+
+def _readiness(pod: Object, container: Object, record: ContainerRecord | None, facts: Facts, *, init: bool) -> Object:
+    running = record is not None and record.state is State.RUNNING
+    if container in podspec.ephemeral_containers(pod):
+        return {"ready": False}
+    if init and not podspec.is_sidecar(container):
+        complete = record is not None and record.state is State.EXITED and not _code(record)
+        return {"ready": complete, "started": False}
+    name = container["name"]
+    started = running and name in facts.started
+    return {"ready": started and name in facts.ready, "started": started}
 
 
 def _code(record: ContainerRecord) -> int:
     return START_ERROR_CODE if termination_reason(record) == "StartError" else record.exit_code or 0
 
 
-def _waiting(waiting: Any) -> Object:
-    return {"reason": waiting.reason} | ({"message": waiting.message} if waiting.message else {})
+def container_id(record: ContainerRecord) -> str:
+    return f"{_RUNTIME}://{record.id}"
 
 
 def _running(record: ContainerRecord) -> Object:
@@ -98,7 +150,7 @@ def _ended(record: ContainerRecord, facts: Facts) -> Object:
         "reason": reason,
         "startedAt": rfc3339(record.started_at or _EPOCH),
         "finishedAt": rfc3339(record.finished_at or record.created_at),
-        "containerID": f"docker://{record.id}",
+        "containerID": container_id(record),
     }
     message = record.error if failed else facts.messages.get(record.id, "")
     if message:
@@ -106,26 +158,29 @@ def _ended(record: ContainerRecord, facts: Facts) -> Object:
     return {"terminated": ended}
 
 
-def _lost(old: Mapping[str, Any]) -> Object:
-    """The last state of a container that ran and that the engine no longer knows."""
-    if "running" in (old.get("state") or {}):
-        return {
-            "terminated": {
-                "exitCode": 137,
-                "reason": "ContainerStatusUnknown",
-                "message": LOST,
-                "startedAt": None,
-                "finishedAt": None,
-            }
-        }
-    last: Object = old.get("lastState") or {}
-    return last
-
-
 def image_id(record: ContainerRecord, images: Mapping[str, ImageRecord]) -> str:
     """What the engine knows of the container's image now, or did when the container was made."""
     image = images.get(record.image_id)
     return image.shown if image is not None else f"docker://{record.image_id}"
+
+
+def _user(record: ContainerRecord | None, old: Mapping[str, Any]) -> Object:
+    """Who its first process began as."""
+    if record is None:
+        return {}
+    if record.identity is None:
+        same = old.get("containerID") == container_id(record)
+        return {"user": old["user"]} if same and "user" in old else {}
+    linux: Object = {"uid": record.identity.uid, "gid": record.identity.gid}
+    if record.identity.groups:
+        linux["supplementalGroups"] = list(record.identity.groups)
+    return {"user": {"linux": linux}}
+
+
+def _signal(container: Object) -> Object:
+    """The stop signal that was asked for."""
+    signal = (container.get("lifecycle") or {}).get("stopSignal")
+    return {"stopSignal": signal} if signal else {}
 
 
 def _mounts(container: Object, record: ContainerRecord | None) -> Object:

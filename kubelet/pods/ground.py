@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from kubelet.cgroups.manager import CgroupFailure
 from kubelet.containers.build import VolumePath, sandbox_spec
+from kubelet.containers.failure import ConfigError
 from kubelet.pods.actions import PodActions
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.kit import Kit
@@ -64,9 +65,9 @@ class PodGround:
             await kit.cgroups.placed(pod)
         except RuntimeUnavailable:
             raise
-        except RuntimeFailure as err:
+        except (RuntimeFailure, ConfigError) as err:
             kit.recorder.event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {err}")
-            raise
+            raise RuntimeFailure(str(err)) from err
 
     async def widen(self) -> None:
         """The pod's control group is there and has room for what is to run. Raises RuntimeFailure."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from kubelet.containers.hooks import HookFailed, HookRunner
 from kubelet.pods import spec as podspec
 from kubelet.pods.recorder import Recorder, field_path
+from kubelet.pods.within import within
 from kubelet.runtime.protocol import NotFound, Runtime, RuntimeFailure
 from kubelet.runtime.records import ContainerRecord, State
 from kubelet.runtime.specs import PodRef
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 
-_MINIMUM_AFTER_HOOK = 2.0  # a container always gets this long to react to its signal
+_MINIMUM = 2.0  # seconds that a container always gets to react to its signal
 _KILL_WAIT = 10.0
 _POLL = 1.0  # for exits that no event told about
 
@@ -38,24 +40,19 @@ class Deadline:
             self._end = end
             self._moved.set()
 
-    def extend_to(self, seconds: float) -> None:
-        self._end = max(self._end, self._clock.monotonic() + seconds)
-
-    async def wait(self) -> None:
-        """Returns when it is over, wherever it has moved meanwhile."""
-        while self.left > 0:
+    async def wait(self, at_least: float = 0.0) -> None:
+        """Returns when it is over, wherever it has moved meanwhile, and not before ``at_least`` seconds from now."""
+        floor = self._clock.monotonic() + at_least
+        while (left := max(self._end, floor) - self._clock.monotonic()) > 0:
             self._moved.clear()
-            try:
-                async with asyncio.timeout(self.left):
-                    await self._moved.wait()
-            except TimeoutError:
-                continue
+            await within(self._clock, left, self._moved.wait())
 
 
 class Exits:
     """Lets those wait who want to know that a container has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._waiting: dict[str, list[asyncio.Event]] = {}
 
     def tell(self, container_id: str) -> None:
@@ -67,10 +64,7 @@ class Exits:
         event = asyncio.Event()
         self._waiting.setdefault(container_id, []).append(event)
         try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return
+            await within(self._clock, seconds, event.wait())
         finally:
             self._waiting[container_id].remove(event)
             if not self._waiting[container_id]:
@@ -94,9 +88,12 @@ class Killer:
         *,
         message: str = "",
         pod_ip: str = "",
-        before_signal: Callable[[], None] | None = None,
+        turn: Callable[[str], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """Returns when the container has ended. Raises RuntimeFailure when it will not."""
+        """Returns when the container has ended. ``turn`` says when its signal may be sent, if that is within the deadline.
+
+        Raises RuntimeFailure when it will not end.
+        """
         container = podspec.container_named(pod, record.name)
         reference = field_path(pod, container) if container else ""
         self._recorder.event(
@@ -104,6 +101,8 @@ class Killer:
         )
         if container is not None and deadline.left > 0:
             await self._pre_stop(pod, container, record, deadline, pod_ip)
+        if turn is not None and deadline.left > 0:
+            await self._before(deadline, turn(record.name))
         await self._runtime.signal(record.id, "")
         if await self._ended_before(record, deadline):
             return
@@ -137,10 +136,19 @@ class Killer:
             for task in (running, over):
                 task.cancel()
             await asyncio.gather(running, over, return_exceptions=True)
-        deadline.extend_to(_MINIMUM_AFTER_HOOK)
+
+    @staticmethod
+    async def _before(deadline: Deadline, waiting: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(deadline.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ended_before(self, record: ContainerRecord, deadline: Deadline) -> bool:
-        over = asyncio.ensure_future(deadline.wait())
+        over = asyncio.ensure_future(deadline.wait(_MINIMUM))
         try:
             while not over.done():
                 if await self._has_ended(record):

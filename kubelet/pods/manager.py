@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.allocation import retry_order
 from kubelet.pods.kit import Kit
+from kubelet.pods.within import within
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import PodRecord
@@ -48,6 +48,8 @@ class PodManager:
         self._kit, self._admit, self._sources_ready, self._know_node = kit, admit, sources_ready, know_node
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: dict[str, Object] = {}
+        self._closing = False
         self._orphans: set[str] = set()
         self._lost = asyncio.Event()  # the connection to the engine has ended: look at once
         self.runtime_error = ""
@@ -58,6 +60,11 @@ class PodManager:
         """A pod is new or has changed."""
         uid = uid_of(pod)
         worker = self._workers.get(uid)
+        if worker is not None and worker.gone:
+            self._again[uid] = (
+                pod  # a manifest that was removed has come back: a new life begins when the old one is over
+            )
+            return
         if worker is not None:
             worker.update(pod)
             return
@@ -87,6 +94,7 @@ class PodManager:
 
     def drop(self, pod: Object) -> None:
         """A pod has gone from its source."""
+        self._again.pop(uid_of(pod), None)
         worker = self._workers.get(uid_of(pod))
         if worker is not None:
             worker.remove()
@@ -94,6 +102,8 @@ class PodManager:
     async def _run(self, worker: PodWorker, doubtful: bool) -> None:
         uid = worker.ref.uid
         try:
+            if podspec.is_static(worker.pod):
+                await self._after_predecessors(worker)
             if doubtful:
                 await self._look_again(worker)
             await worker.run()
@@ -106,6 +116,17 @@ class PodManager:
             waiting = [w for w in self._workers.values() if w.waits_for_room]
             for other in sorted(waiting, key=lambda w: retry_order(w.pod, w.allocated)):
                 other.wake()
+            if (pod := self._again.pop(uid, None)) is not None and not self._closing:
+                self.put(pod)
+
+    async def _after_predecessors(self, worker: PodWorker) -> None:
+        """A static pod that takes another's name begins when that one has gone."""
+        name = (worker.ref.namespace, worker.ref.name)
+        for uid, other in list(self._workers.items()):
+            if other is worker:
+                return
+            if (other.ref.namespace, other.ref.name) == name and (task := self._tasks.get(uid)) is not None:
+                await asyncio.wait([task])
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -164,9 +185,7 @@ class PodManager:
             await self._until_next_look(_SECOND_LOOK_SECONDS if self._orphans else _RELIST_SECONDS)
 
     async def _until_next_look(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._lost.wait()
+        await within(self._kit.clock, seconds, self._lost.wait())
 
     def _engine_answers(self) -> None:
         """Wakes every worker when the engine was away: each went to sleep over it."""
@@ -207,6 +226,7 @@ class PodManager:
 
     async def close(self) -> None:
         """Stops the workers; their containers go on."""
+        self._closing = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

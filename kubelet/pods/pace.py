@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from kubelet.pods.within import within
 from kubeling.client.clock import Clock
 
 RESYNC = 60.0
@@ -69,18 +69,17 @@ class Pace:
         await self._woken.wait()
 
     async def woken_within(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+        await within(self._clock, seconds, self._woken.wait())
 
     async def sleep(self, ending: Callable[[], bool]) -> None:
         """Until woken, until something is due, at most ``RESYNC``; what ends the pod always wakes."""
         seconds = RESYNC
         if self._due is not None:
             seconds = min(seconds, max(0.0, (self._due - self._clock.now()).total_seconds()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-                while self._failed and not ending():
-                    self._woken.clear()
-                    await self._woken.wait()
+        await within(self._clock, seconds, self._woken_for_good_reason(ending))
+
+    async def _woken_for_good_reason(self, ending: Callable[[], bool]) -> None:
+        await self._woken.wait()
+        while self._failed and not ending():
+            self._woken.clear()
+            await self._woken.wait()

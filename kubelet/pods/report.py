@@ -6,14 +6,19 @@ from collections.abc import Mapping
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import PodActions
-from kubelet.pods.conditions import OWN
+from kubelet.pods.conditions import OWN, PASSING
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.kit import Kit
 from kubelet.pods.messages import TerminationMessages
-from kubelet.pods.status import Facts, Waiting, is_terminal, pod_status
+from kubelet.pods.phase import is_terminal
+from kubelet.pods.status import Facts, Waiting, not_yet_terminal, pod_status
 from kubelet.runtime.records import ImageRecord, PodRecord
 from kubeling.api.meta import Object
+
+_OURS = (*OWN, *PASSING, "AllContainersRestarting")
+_STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+_CARRIED = {"phase", "reason", "message", "startTime", "qosClass", "podIP", *_STATUSES}
 
 
 class PodReport:
@@ -62,8 +67,15 @@ class PodReport:
 
     # --- the status ----------------------------------------------------------------------------------------------
 
-    async def publish(self, observed: PodRecord, *, terminal: bool = False) -> Object:
-        """Brings the probes up to date and sends the status, when it differs from the last."""
+    def base(self) -> Object:
+        """The pod as it may run now, with the status that was told last."""
+        return {**self._current.allocated, "status": {**(self._current.pod.get("status") or {}), **self._carried()}}
+
+    async def publish(self, observed: PodRecord, *, terminal: bool = False, restarting: bool = False) -> None:
+        """Brings the probes up to date and sends the status, when it differs from the last.
+
+        A pod whose containers are all done is asked to end; its terminal phase is told when nothing of it runs any more.
+        """
         kit, current = self._kit, self._current
         uid, end = current.ref.uid, current.end
         kit.probes.follow(
@@ -80,25 +92,34 @@ class PodReport:
             messages=await self._messages.of(current.pod, observed),
             images=self._images,
             conditions=current.allocation.conditions,
-            disruption=end.message if end.disruption else "",
+            disruption=end.message if end.disruption and terminal else "",
             reason=end.reason if terminal else "",
             message=end.message if terminal else "",
+            restarting=restarting,
             terminal=terminal,
             refused=end.refused,
             start_time=current.start_time,
         )
-        base = {**current.allocated, "status": {**(current.pod.get("status") or {}), **self._carried()}}
-        status = self.last = pod_status(base, observed, facts)
-        kit.publish(current.pod, status)
-        if is_terminal(status) and not current.ending:
+        base = self.base()
+        status = pod_status(base, observed, facts)
+        if is_terminal(status) and not (terminal or end.refused or is_terminal(base["status"])):
             current.ask_end()
-        return status
+            if not observed.running:
+                return  # its end is told at once
+            status = not_yet_terminal(status, base["status"])
+        elif is_terminal(status):
+            current.ask_end()
+        self.last = status
+        kit.publish(current.pod, status)
 
     def _carried(self) -> Object:
-        """Our own last status beats what the API has shown us so far; conditions of others are the API's."""
-        conditions = {c["type"]: c for c in (self._current.pod.get("status") or {}).get("conditions") or ()}
-        conditions |= {c["type"]: c for c in self.last.get("conditions") or () if c["type"] in OWN}
-        kept = {k: v for k, v in self.last.items() if k in ("phase", "startTime", "qosClass", "podIP")}
+        """Our own last status beats what the API has shown us so far; conditions of others are the API's, and so is an end."""
+        shown = self._current.pod.get("status") or {}
+        conditions = {c["type"]: c for c in shown.get("conditions") or ()}
+        conditions |= {c["type"]: c for c in self.last.get("conditions") or () if c["type"] in _OURS}
+        kept = {k: v for k, v in self.last.items() if k in _CARRIED}
+        if is_terminal(shown):
+            kept |= {k: shown[k] for k in ("phase", "reason", "message") if k in shown}
         return {**kept, "conditions": list(conditions.values())}
 
     async def _know_images(self, observed: PodRecord) -> None:

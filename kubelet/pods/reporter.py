@@ -18,6 +18,7 @@ from kubeling.client.rest import Client, PatchKind
 
 log = logging.getLogger(__name__)
 _RETRY_FIRST, _RETRY_MAX = 0.5, 10.0
+_FOR_GOOD = (400, 405, 413, 415, 422)  # what the same status would be answered again
 
 
 def status_patch(pod: Object, status: Object) -> Object:
@@ -84,13 +85,17 @@ class StatusReporter:
                 except (ClientError, StatusError) as err:
                     if is_not_found(err):
                         continue
+                    if isinstance(err, StatusError) and err.code in _FOR_GOOD:
+                        # told again with the next sync; a pod whose status nobody takes may go without
+                        log.warning("Status of pod %s is refused: %s", podspec.format_pod(pod), err)
+                        continue
                     level = logging.DEBUG if is_conflict(err) else logging.WARNING
                     log.log(level, "Status of pod %s: %s; trying again", podspec.format_pod(pod), err)
                     self._pending.setdefault(uid, (pod, status))
                     await self._clock.sleep(delay)
                     delay = min(delay * 2, _RETRY_MAX)
         finally:
-            del self._busy[uid]
+            self._busy.pop(uid, None)
 
     async def _send(self, uid: str, pod: Object, status: Object) -> None:
         target = self._newest(uid, pod)
@@ -136,6 +141,13 @@ class StatusReporter:
             await self._clock.sleep(delay)
             delay = min(delay * 2, _RETRY_MAX)
         self.forget(uid)
+
+    async def close(self) -> None:
+        """What has not been sent is worked out anew by the next kubelet."""
+        tasks = list(self._busy.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def forget(self, uid: str) -> None:
         self._sent.pop(uid, None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from kubelet.pods import spec as podspec
-from kubelet.pods.actions import Kill, PodActions, Start
+from kubelet.pods.actions import RESTART_ALL, Kill, PodActions, Start
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.ground import PodGround
@@ -14,6 +16,7 @@ from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
 from kubelet.pods.report import PodReport
 from kubelet.pods.resize import Resize, memory_refusal, resizes
+from kubelet.pods.turns import Turns
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import ContainerRecord, PodRecord, State
 from kubeling.api.meta import Object
@@ -47,24 +50,40 @@ class PodRuns:
         return Deadline(self._kit.clock, podspec.grace_period(self._current.pod))
 
     def _probe_grace(self, kill: Kill) -> float:
-        """Seconds: the failed probe's own grace, else the pod's."""
+        """Seconds: the failed probe's own grace, else the pod's; none, and so no preStop hook, where all restart."""
+        if kill.reason == RESTART_ALL:
+            return 0.0
         probe = (kill.container or {}).get(f"{kill.reason}Probe") or {} if kill.reason else {}
         own = probe.get("terminationGracePeriodSeconds")
         return float(own) if own is not None else float(podspec.grace_period(self._current.pod))
 
-    async def _kill(self, record: ContainerRecord, deadline: Deadline, observed: PodRecord, message: str = "") -> None:
+    async def _kill(
+        self,
+        record: ContainerRecord,
+        deadline: Deadline,
+        observed: PodRecord,
+        message: str = "",
+        turn: Callable[[str], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         current = self._current
-        await self._kit.killer.kill(current.pod, record, deadline, message=message, pod_ip=current.ip(observed))
+        await self._kit.killer.kill(
+            current.pod, record, deadline, message=message, pod_ip=current.ip(observed), turn=turn
+        )
 
     async def kill_all(self, observed: PodRecord, deadline: Deadline) -> None:
-        """Regular containers together, then sidecars, the last one first."""
-        sidecars = [c["name"] for c in podspec.init_containers(self._current.pod) if podspec.is_sidecar(c)]
-        first = [r for r in observed.running if r.name not in sidecars]
-        await asyncio.gather(*(self._kill(r, deadline, observed) for r in first))
-        for name in reversed(sidecars):
-            record = observed.latest(name)
-            if record is not None and record.state is State.RUNNING:
-                await self._kill(record, deadline, observed)
+        """All at once; sidecars get their signal last."""
+        turns = Turns(self._current.pod, (r.name for r in observed.running))
+
+        async def end(record: ContainerRecord) -> None:
+            try:
+                await self._kill(record, deadline, observed, turn=turns.wait)
+            finally:
+                turns.ended(record.name)
+
+        results = await asyncio.gather(*map(end, observed.running), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def replace_sandbox(self, observed: PodRecord) -> None:
         """The sandbox has ended under its containers: nothing of it stays."""

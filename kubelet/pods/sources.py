@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kubelet.pods import spec as podspec
 from kubeling.api.meta import Key, Object, annotations_of, key_of, uid_of
 from kubeling.api.resources import PODS
+from kubeling.client.clock import Clock
 from kubeling.client.informer import Informer
 from kubeling.client.rest import Client
 
@@ -14,8 +15,8 @@ from kubeling.client.rest import Client
 class ApiPods:
     """The API's pods of one node. Mirrors of static pods are kept apart: they are shown, never run."""
 
-    def __init__(self, client: Client, node_name: str) -> None:
-        self.informer = Informer(client, PODS, field_selector=f"spec.nodeName={node_name}")
+    def __init__(self, client: Client, node_name: str, clock: Clock) -> None:
+        self.informer = Informer(client, PODS, field_selector=f"spec.nodeName={node_name}", clock=clock)
         self._on_mirror: list[Callable[[Object], None]] = []
 
     @property

@@ -64,6 +64,10 @@ def rule_action(container: Mapping[str, Any], exit_code: int) -> str:
     return ""
 
 
+def may_restart_all(container: Mapping[str, Any]) -> bool:
+    return any(rule.get("action") == RESTART_ALL for rule in container.get("restartPolicyRules") or ())
+
+
 def should_restart(pod: Object, container: Mapping[str, Any], exit_code: int, *, init: bool = False) -> bool:
     """Whether a container that ended so is to run again: its rules, its own policy, then the pod's."""
     if action := rule_action(container, exit_code):

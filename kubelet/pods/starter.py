@@ -19,6 +19,7 @@ from kubelet.containers.downward import Addresses
 from kubelet.containers.env import Lookups, environment, references
 from kubelet.containers.failure import ConfigError
 from kubelet.containers.hooks import HookFailed, HookRunner
+from kubelet.containers.security import needs_passwd
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
@@ -51,6 +52,7 @@ class ContainerStarter:
     ) -> None:
         self._runtime, self._images, self._objects, self._services = runtime, images, objects, services
         self._recorder, self._hooks, self._node, self._mounts = recorder, hooks, node, mounts
+        self._passwds: dict[str, str] = {}  # by image id
         self.allocatable: Mapping[str, str] = {}
 
     async def start(self, pod: Object, step: Start, observed: PodRecord, volumes: Mapping[str, VolumePath]) -> str:
@@ -82,7 +84,8 @@ class ContainerStarter:
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as err:
-            tell("Warning", "Failed", f"Error: {err}")
+            why = str(err).replace(container_id, step.container["name"])  # an id would make every event one of its own
+            tell("Warning", "Failed", f"Error: {why}")
             raise ContainerFailure("RunContainerError", str(err)) from err
         tell("Normal", "Started", "Container started")
         await self._post_start(pod, step.container, container_id, sandbox)
@@ -143,10 +146,20 @@ class ContainerStarter:
             mounts=mounts,
             devices=container_devices(step.container, volumes),
             observed=observed,
+            passwd=await self._passwd(pod, step.container, image),
             handler=await self._handler(pod),
         )
         spec = dataclasses.replace(spec, labels={**spec.labels, **labels, **read_only_label(step.container, mounts)})
         return await self._runtime.create_container(with_groups(spec, volumes.values()), sandbox, image)
+
+    async def _passwd(self, pod: Object, container: Object, image: ImageRecord) -> str:
+        """The image's /etc/passwd, where the container's user has to be looked up in it."""
+        if not needs_passwd(pod, container):
+            return ""
+        if image.id not in self._passwds:
+            content = await self._runtime.image_file(image.id, "/etc/passwd")
+            self._passwds[image.id] = content.decode(errors="replace")
+        return self._passwds[image.id]
 
     async def _handler(self, pod: Object) -> str:
         try:

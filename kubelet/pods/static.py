@@ -19,7 +19,12 @@ from kubeling.client.clock import Clock
 
 log = logging.getLogger(__name__)
 _SCAN_SECONDS = 1.0
-_MANIFESTS = (".yaml", ".yml", ".json")
+_REFERENCES = (  # to API objects, which a pod that no API server has admitted may not make (pkg/api/v1/pod HasAPIObjectReference)
+    ("configMap", "configmaps"),
+    ("secret", "secrets"),
+    ("persistentVolumeClaim", "persistentvolumeclaims"),
+    ("ephemeral", "persistentvolumeclaims"),
+)
 
 
 class ManifestError(Exception):
@@ -34,6 +39,8 @@ def static_pod(text: str, node_name: str, source: str) -> Object:
         raise ManifestError(f"couldn't parse: {err}") from err
     if not isinstance(pod, dict) or pod.get("kind") != "Pod" or not (pod.get("spec") or {}).get("containers"):
         raise ManifestError("not a Pod")
+    if resource := api_reference(pod):
+        raise ManifestError(f"static pods may not reference {resource}")
     pod = copy.deepcopy(pod)
     metadata = pod.setdefault("metadata", {})
     if not metadata.get("name"):
@@ -51,6 +58,35 @@ def static_pod(text: str, node_name: str, source: str) -> Object:
     default_pod(pod)
     pod["spec"].setdefault("tolerations", []).append({"operator": "Exists", "effect": "NoExecute"})
     return pod
+
+
+def api_reference(pod: Object) -> str:
+    """The resource of some API object that the pod refers to; empty when there is none."""
+    spec = pod["spec"]
+    if spec.get("serviceAccountName") or spec.get("serviceAccount"):
+        return "serviceaccounts"
+    if spec.get("resourceClaims"):
+        return "resourceclaims"
+    if spec.get("imagePullSecrets"):
+        return "secrets"
+    volumes = spec.get("volumes") or ()
+    sources = [*volumes, *(s for v in volumes for s in (v.get("projected") or {}).get("sources") or ())]
+    for source in sources:
+        for field, resource in _REFERENCES:
+            if field in source:
+                return resource
+        if "serviceAccountToken" in source:
+            return "serviceaccounts"
+    for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
+        for source in [
+            *(container.get("envFrom") or ()),
+            *(v.get("valueFrom") or {} for v in container.get("env") or ()),
+        ]:
+            if "configMapRef" in source or "configMapKeyRef" in source:
+                return "configmaps"
+            if "secretRef" in source or "secretKeyRef" in source:
+                return "secrets"
+    return ""
 
 
 class StaticPods:
@@ -74,7 +110,7 @@ class StaticPods:
         if self._folder.is_file():
             paths = [self._folder]
         elif self._folder.is_dir():
-            paths = [p for p in self._folder.iterdir() if p.suffix in _MANIFESTS and not p.name.startswith(".")]
+            paths = [p for p in self._folder.iterdir() if not p.name.startswith(".") and p.is_file()]
         else:
             paths = []
         found = {}

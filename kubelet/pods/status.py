@@ -11,12 +11,12 @@ from kubelet.pods import conditions
 from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import Verdict
 from kubelet.pods.container_status import container_status
+from kubelet.pods.ended import close_statuses
 from kubelet.pods.in_force import told_of_pod
+from kubelet.pods.phase import FAILED, RUNNING, final_phase, is_terminal, pod_phase
 from kubelet.pods.qos import qos_class
-from kubelet.runtime.records import ContainerRecord, ImageRecord, PodRecord, State
+from kubelet.runtime.records import ImageRecord, PodRecord
 from kubeling.api.meta import Object, rfc3339
-
-PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Facts:
 
     ``waiting`` by container name; ``ready`` and ``started`` are the probes' verdicts; ``messages`` are termination
     messages and ``images`` image records, by container id and image id; ``reason``/``message`` fail the
-    pod; ``disruption`` is why it has to make room, ``refused``: it never ran here; ``conditions`` are those told at times.
+    pod; ``disruption`` is why it has to make room, ``refused``: it never ran here; ``conditions`` are those told at times;
+    ``restarting``: all containers are about to run anew; ``terminal``: they have ended for good.
     """
 
     now: datetime
@@ -47,37 +48,36 @@ class Facts:
     disruption: str = ""
     reason: str = ""
     message: str = ""
+    restarting: bool = False
     terminal: bool = False
     refused: bool = False
     start_time: str = ""
 
 
 def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
-    """The whole ``status``; conditions of others are kept as the pod has them."""
+    """The whole ``status``; conditions of others are kept as the pod has them.
+
+    The phase may be terminal before all containers have ended: see ``not_yet_terminal``.
+    """
     old: Mapping[str, Any] = pod.get("status") or {}
-    if facts.refused:
+    if facts.refused or (is_terminal(old) and not old.get("containerStatuses") and not observed.containers):
         return _refused(pod, facts, old)
     init = [container_status(pod, c, observed, facts, init=True) for c in podspec.init_containers(pod)]
     main = [container_status(pod, c, observed, facts) for c in podspec.containers(pod)]
     extra = [container_status(pod, c, observed, facts) for c in podspec.ephemeral_containers(pod)]
-    phase = _final_phase(pod, observed, facts) or pod_phase(pod, init, main)
-    if old.get("phase") in (SUCCEEDED, FAILED):
-        phase = old["phase"]
+    if facts.terminal:
+        close_statuses(pod, init, main)
+    phase = _phase(pod, init, main, facts, old)
     status: Object = {"phase": phase}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
-    extra_conditions = dict(facts.conditions)
-    if facts.disruption:
-        extra_conditions["DisruptionTarget"] = ("True", "TerminationByKubelet", facts.disruption)
     status["conditions"] = conditions.for_pod(
-        pod, observed, init, main, phase, facts.now, ending=facts.terminal, extra=extra_conditions
+        pod, observed, init, main, phase, facts.now, ending=facts.terminal, extra=_extra_conditions(pod, facts, phase)
     )
-    for name, value in (
-        ("message", facts.message or old.get("message")),
-        ("reason", facts.reason or old.get("reason")),
-    ):
-        if value:
-            status[name] = value
+    same = old.get("phase") in (None, "", phase)
+    for name, value in (("message", facts.message), ("reason", facts.reason)):
+        if kept := value or (old.get(name) if same else ""):
+            status[name] = kept
     status |= _addresses(pod, observed, facts, old)
     status["startTime"] = old.get("startTime") or facts.start_time or rfc3339(facts.now)
     for name, entries in (
@@ -92,94 +92,53 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     return status
 
 
+def _phase(pod: Object, init: list[Object], main: list[Object], facts: Facts, old: Mapping[str, Any]) -> str:
+    """A terminal phase stays for ever."""
+    if is_terminal(old):
+        return str(old["phase"])
+    if facts.reason:
+        return FAILED
+    return final_phase(pod, main) if facts.terminal else pod_phase(pod, init, main)
+
+
+def _extra_conditions(pod: Object, facts: Facts, phase: str) -> dict[str, Verdict]:
+    found = dict(facts.conditions)
+    if facts.disruption:
+        found["DisruptionTarget"] = ("True", "TerminationByKubelet", facts.disruption)
+    if any(podspec.may_restart_all(c) for c in [*podspec.init_containers(pod), *podspec.containers(pod)]):
+        found["AllContainersRestarting"] = conditions.all_restarting(phase, facts.restarting)
+    return found
+
+
+def not_yet_terminal(status: Object, old: Mapping[str, Any]) -> Object:
+    """The status while some container may still run: phase, reason and message stay as they were."""
+    held = {k: v for k, v in status.items() if k not in ("phase", "reason", "message")}
+    kept = {k: old[k] for k in ("reason", "message") if old.get(k)}
+    return {"phase": old.get("phase") or RUNNING, **held, **kept}
+
+
 def _refused(pod: Object, facts: Facts, old: Mapping[str, Any]) -> Object:
-    status: Object = {"phase": FAILED}
+    """Of a pod that never ran here, under this kubelet or an earlier one."""
+    status: Object = {"phase": old["phase"] if is_terminal(old) else FAILED}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
     if old.get("conditions"):
         status["conditions"] = list(old["conditions"])
-    status |= {"message": facts.message or old.get("message"), "reason": facts.reason or old.get("reason")}
+    for name, value in (("message", facts.message), ("reason", facts.reason)):
+        if told := value or old.get(name):
+            status[name] = told
     status["startTime"] = old.get("startTime") or facts.start_time or rfc3339(facts.now)
     status["qosClass"] = old.get("qosClass") or qos_class(pod)
     return status
 
 
 def _addresses(pod: Object, observed: PodRecord, facts: Facts, old: Mapping[str, Any]) -> Object:
+    """A pod keeps its address until it gets another one."""
     found: Object = {}
     if facts.host_ip:
         found = {"hostIP": facts.host_ip, "hostIPs": [{"ip": facts.host_ip}]}
     sandbox = observed.sandbox
-    if podspec.is_host_network(pod):
-        ip = facts.host_ip
-    else:
-        ip = sandbox.ip if sandbox else str(old.get("podIP") or "") if facts.terminal else ""
-    if ip:
+    ip = facts.host_ip if podspec.is_host_network(pod) else sandbox.ip if sandbox else ""
+    if ip := ip or str(old.get("podIP") or ""):
         found |= {"podIP": ip, "podIPs": [{"ip": ip}]}
     return found
-
-
-def _final_phase(pod: Object, observed: PodRecord, facts: Facts) -> str:
-    """The phase of a pod that ends: from its containers' exits, empty while it does not end."""
-    if facts.reason:
-        return FAILED
-    if not facts.terminal:
-        return ""
-    runs = [observed.latest(c["name"]) for c in podspec.containers(pod)]
-    complete = all(r is not None and r.state is State.EXITED and not r.exit_code for r in runs)
-    return SUCCEEDED if complete else FAILED
-
-
-def pod_phase(pod: Object, init: list[Object], main: list[Object]) -> str:
-    """Pending, Running, Succeeded or Failed from container statuses (the kubelet's getPhase)."""
-    if _initializing(pod, init, main) and not any(_has_run(s) for s in main):
-        failed = any(
-            "terminated" in s["state"]
-            and s["state"]["terminated"]["exitCode"] != 0
-            and not podspec.should_restart(pod, c, s["state"]["terminated"]["exitCode"], init=True)
-            for c, s in zip(podspec.init_containers(pod), init, strict=True)
-            if not podspec.is_sidecar(c)
-        )
-        return FAILED if failed else PENDING
-    by_name = {s["name"]: s for s in main}
-    waiting = running = 0
-    ended: list[tuple[Object, int]] = []
-    for container in podspec.containers(pod):
-        status = by_name[container["name"]]
-        state = status["state"]
-        if "running" in state:
-            running += 1
-        elif "terminated" in state:
-            ended.append((container, state["terminated"]["exitCode"]))
-        elif "terminated" in status["lastState"]:
-            ended.append((container, status["lastState"]["terminated"]["exitCode"]))
-        else:
-            waiting += 1
-    if waiting:
-        return PENDING
-    if running or not ended:
-        return RUNNING
-    if any(podspec.should_restart(pod, c, code) for c, code in ended):
-        return RUNNING
-    return FAILED if any(code for _, code in ended) else SUCCEEDED
-
-
-def _initializing(pod: Object, init: list[Object], main: list[Object]) -> bool:
-    for container, status in zip(podspec.init_containers(pod), init, strict=True):
-        if podspec.is_sidecar(container):
-            if not status.get("started"):
-                return True
-        elif not status["ready"]:
-            return True
-    return False
-
-
-def _has_run(status: Object) -> bool:
-    return "waiting" not in status["state"] or "terminated" in status["lastState"]
-
-
-def is_terminal(status: Mapping[str, Any]) -> bool:
-    return status.get("phase") in (SUCCEEDED, FAILED)
-
-
-def exited(record: ContainerRecord | None) -> bool:
-    return record is not None and record.state is State.EXITED

@@ -15,9 +15,9 @@ from kubelet.pods.ground import PodGround
 from kubelet.pods.kit import Kit
 from kubelet.pods.metrics import WORKER_SECONDS
 from kubelet.pods.pace import RESYNC
+from kubelet.pods.phase import is_terminal
 from kubelet.pods.report import PodReport
 from kubelet.pods.runs import PodRuns
-from kubelet.pods.status import is_terminal
 from kubelet.runtime.protocol import RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ContainerRecord, PodRecord
 from kubelet.volumes.manager import VolumesNotReady
@@ -72,6 +72,11 @@ class PodWorker:
     @property
     def ending(self) -> bool:
         return self._current.ending
+
+    @property
+    def gone(self) -> bool:
+        """Its source has dropped it."""
+        return self._end.gone
 
     def wake(self) -> None:
         self._pace.wake()
@@ -183,7 +188,7 @@ class PodWorker:
             await self._report.publish(observed)
             return
         self._report.held_back(actions)
-        await self._report.publish(observed)
+        await self._report.publish(observed, restarting=actions.restarting)
         if actions.kill_pod and actions.create_sandbox and (observed.running or observed.sandboxes):
             await self._runs.replace_sandbox(observed)
         await self._ground.prepare(actions)
@@ -191,12 +196,13 @@ class PodWorker:
             observed = await self._current.observe()
             actions = self._decide(observed)
         await self._runs.act(actions, observed)
-        await self._report.publish(await self._current.observe())
+        restarting = actions.restarting and not actions.starts
+        await self._report.publish(await self._current.observe(), restarting=restarting)
         self._pace.at(actions.wake_at)
 
     def _decide(self, observed: PodRecord) -> PodActions:
         verdicts = self._kit.probes.verdicts(self.ref.uid)
-        return pod_actions(self.allocated, observed, verdicts, self._hold, self._kit.clock.now())
+        return pod_actions(self._report.base(), observed, verdicts, self._hold, self._kit.clock.now())
 
     def _hold(self, container: Object, record: ContainerRecord) -> datetime | None:
         key = self._current.backoff_key(container)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -133,6 +133,8 @@ class ProbeManager:
             kind.capitalize(), result.get(outcome.verdict, "unknown"), run.record.name, ref.name, ref.namespace, ref.uid
         ).inc()
         title, where = kind.capitalize(), field_path(run.pod, run.container)
+        # an id would make every event one of its own
+        outcome = replace(outcome, output=outcome.output.replace(run.record.id, run.record.name))
         if outcome.verdict is Verdict.WARNING:
             self._recorder.event(
                 run.pod, "Warning", "ProbeWarning", f"{title} probe warning: {outcome.output}", field_path=where

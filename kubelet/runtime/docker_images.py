@@ -85,6 +85,20 @@ class DockerImages:
         data = driver.get("Data") or {}
         return tuple(filter(None, (data.get("UpperDir"), *(data.get("LowerDir") or "").split(":"))))
 
+    async def image_file(self, name: str, path: str) -> bytes:
+        container = await call(
+            self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": {config.CLUSTER: self._cluster}})
+        )
+        try:
+            archive = await call(container.get_archive(path))
+            member = archive.next()
+            found = archive.extractfile(member) if member is not None and member.isfile() else None
+            return found.read() if found is not None else b""
+        except NotFound:
+            return b""
+        finally:
+            await container.delete(force=True, v=True)
+
     async def extract_image(self, name: str, folder: str) -> None:
         container = await call(
             self._engine.containers.create({"Image": name, "Cmd": ["/"], "Labels": self._helper_labels})

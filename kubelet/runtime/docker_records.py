@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 
@@ -13,12 +14,15 @@ import aiohttp
 from kubelet.runtime import docker_config as config
 from kubelet.runtime.docker_helpers import helper_labels
 from kubelet.runtime.docker_images import DockerImages, call
+from kubelet.runtime.identity import bundle_roots, read_identity
 from kubelet.runtime.protocol import NotFound
 from kubelet.runtime.records import (
     ContainerRecord,
+    Identity,
     PodRecord,
     RuntimeEvent,
     SandboxRecord,
+    State,
 )
 from kubelet.runtime.specs import PodRef
 
@@ -34,6 +38,8 @@ class DockerRecords(DockerImages):
         self._known: dict[str, ContainerRecord | SandboxRecord] = {}
         self._of_pod: dict[str, set[str]] = {}
         self._changed: dict[str, int] = {}
+        self._identities: dict[str, Identity] = {}
+        self._bundles = bundle_roots()
 
     @property
     def _filters(self) -> list[str]:
@@ -66,6 +72,7 @@ class DockerRecords(DockerImages):
     def _forget(self, container_id: str) -> None:
         self._known.pop(container_id, None)
         self._changed.pop(container_id, None)
+        self._identities.pop(container_id, None)
         for uid in [u for u, ids in self._of_pod.items() if container_id in ids]:
             self._of_pod[uid].discard(container_id)
             if not self._of_pod[uid]:
@@ -83,10 +90,23 @@ class DockerRecords(DockerImages):
             self._forget(container_id)
             return None
         is_sandbox = answer["Config"]["Labels"].get(config.CONTAINER_NAME) == config.POD_CONTAINER
-        record = config.sandbox_record(answer) if is_sandbox else config.container_record(answer)
+        record: ContainerRecord | SandboxRecord
+        if is_sandbox:
+            record = config.sandbox_record(answer)
+        else:
+            record = config.container_record(answer)
+            record = dataclasses.replace(record, identity=await self._identify(record))
         if self._changed.get(container_id, 0) == seen:
             self._known[container_id] = record
         return record
+
+    async def _identify(self, record: ContainerRecord) -> Identity | None:
+        """Whom it began as; remembered, since a container that has ended does not tell any more."""
+        if record.id not in self._identities and record.state is State.RUNNING:
+            found = await asyncio.to_thread(read_identity, record.id, self._bundles)
+            if found is not None:
+                self._identities[record.id] = found
+        return self._identities.get(record.id)
 
     async def pods(self) -> dict[str, PodRecord]:
         filters = json.dumps({"label": self._filters})

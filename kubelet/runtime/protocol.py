@@ -134,6 +134,10 @@ class Runtime(Protocol):
         """Folders of the image's layers on this machine, the uppermost first; none where the engine keeps them otherwise."""
         ...
 
+    async def image_file(self, name: str, path: str) -> bytes:
+        """A file of an image; empty when it is not there."""
+        ...
+
     async def extract_image(self, name: str, folder: str) -> None:
         """Unpacks an image's file system into a folder (image volumes)."""
         ...

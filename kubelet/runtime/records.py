@@ -30,8 +30,20 @@ class SandboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a container's first process began as; ``groups`` are its supplementary ones."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """A container as it is. ``error`` is set when it could not be started. ``spec_hash`` names what it was made from."""
+    """A container as it is. ``error`` is set when it could not be started. ``spec_hash`` names what it was made from.
+
+    ``identity`` is None where it cannot be told: before the start, after the end.
+    """
 
     id: str
     pod: PodRef
@@ -53,6 +65,7 @@ class ContainerRecord:
     pid: int = 0
     resources: Resources | None = None
     log_path: str = ""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,9 @@ class SimulatedRuntime:
     async def image_layers(self, image_id: str) -> tuple[str, ...]:
         return ()
 
+    async def image_file(self, name: str, path: str) -> bytes:
+        return b""
+
     async def extract_image(self, name: str, folder: str) -> None:
         """The folder stays empty."""
 

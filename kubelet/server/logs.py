@@ -89,12 +89,14 @@ def parse_log_query(request: Request, now: datetime) -> LogQuery:
 def choose_run(pod: Object, observed: PodRecord, container: str, previous: bool) -> ContainerRecord | str:
     """The run whose log is meant, or why there is none, in upstream's words."""
     name = name_of(pod)
-    runs = [c for c in observed.containers if c.name == container and c.state is not State.CREATED]
+    known = [c for c in observed.containers if c.name == container]
+    runs = [c for c in known if c.state is not State.CREATED]
     status = podspec.status_named(pod, container)
     state = status.get("state") or {}
     if previous:
         # while a container waits to be restarted, its newest run is the previous one
-        between = runs and runs[0].state is State.EXITED and "waiting" in state
+        waits = "waiting" in state or known[:1] != runs[:1]
+        between = runs and runs[0].state is State.EXITED and waits
         candidates = runs if between else runs[1:]
         if candidates:
             return candidates[0]

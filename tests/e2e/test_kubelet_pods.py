@@ -151,11 +151,6 @@ def test_what_a_node_cannot_give_is_refused(cluster: Cluster, namespace: str) ->
     csi = {"name": "v", "csi": {"driver": "disk.example.com"}}
     node = cluster.get("nodes")["items"][0]["metadata"]["name"]
     pods: dict[str, tuple[dict[str, Any], str, str]] = {
-        "groups": (
-            {"securityContext": {"supplementalGroupsPolicy": "Strict"}},
-            "SupplementalGroupsPolicyNotSupported",
-            "Strict",
-        ),
         "sysctl": (
             {"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1"}]}},
             "SysctlForbidden",

@@ -50,6 +50,31 @@ def test_expand(text: str, result: str) -> None:
     assert expand(text, {"A": "1", "B": "2"}) == result
 
 
+def test_a_host_name_fits_the_kernel() -> None:
+    fits = pod(subdomain="s" * 37, setHostnameAsFQDN=True)
+    assert len(container_hostname(fits, "cluster.local", "n1")) == 60
+    message = (
+        f"failed to construct FQDN from pod hostname and cluster domain, FQDN p.{'s' * 63}.ns.svc.cluster.local is too long "
+        "(64 characters is the max, 86 characters requested)"
+    )
+    with pytest.raises(ConfigError) as refused:
+        container_hostname(pod(subdomain="s" * 63, setHostnameAsFQDN=True), "cluster.local", "n1")
+    assert str(refused.value) == message
+    assert container_hostname(pod(subdomain="s" * 63), "cluster.local", "n1") == "p"
+
+
+def test_limits_that_stand_in_for_a_containers() -> None:
+    def memory(limits: dict[str, str], **spec: Any) -> str:
+        ref = {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}
+        given = pod({"resources": {"limits": limits}, "env": [{"name": "M", "valueFrom": ref}]}, **spec)
+        lookups = Lookups(allocatable={"memory": "4Gi"})
+        return environment(given, given["spec"]["containers"][0], lookups, Addresses())["M"]
+
+    assert memory({"memory": "8Mi"}) == "8"
+    assert memory({}) == memory({"memory": "0"}) == "4096"
+    assert memory({}, resources={"limits": {"memory": "16Mi"}}) == "16"
+
+
 def env(container: dict[str, Any], **lookups: Any) -> dict[str, str]:
     given = pod(container)
     return environment(given, given["spec"]["containers"][0], Lookups(**lookups), Addresses("10.0.0.5", "192.0.2.1"))
@@ -165,8 +190,9 @@ def test_a_resolver_takes_in_so_much() -> None:
         "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
         + " ".join(searches[:32]),
     )
-    long = tuple("a" * 1000 + f".{n}" for n in range(3))
-    assert Resolver((), long).fitted()[0].searches == long[:2]
+    long = tuple("a" * 200 + str(n) for n in range(12))
+    assert Resolver((), long).fitted()[0].searches == long[:10]
+    assert Resolver((), ("a" * 254, "b")).fitted()[0].searches == ("b",)  # one that glibc would abort over
     assert Resolver(("1.1.1.1",), searches[:2]).fitted()[1] == ()
 
 

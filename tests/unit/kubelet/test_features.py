@@ -34,12 +34,7 @@ def sysctl(name: str) -> dict[str, Any]:
     ("given", "reason", "message"),
     [
         (pod(), "", ""),
-        (pod({"supplementalGroupsPolicy": "Merge"}), "", ""),
-        (
-            pod({"supplementalGroupsPolicy": "Strict"}),
-            "SupplementalGroupsPolicyNotSupported",
-            "SupplementalGroupsPolicy=Strict is not supported in this node",
-        ),
+        (pod({"supplementalGroupsPolicy": "Strict"}), "", ""),
         (pod({"appArmorProfile": {"type": "Unconfined"}}), "", ""),
         (
             pod({"appArmorProfile": {"type": "RuntimeDefault"}}),

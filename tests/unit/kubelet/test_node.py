@@ -253,3 +253,25 @@ def test_pause_image(architecture: str, machine: int) -> None:
         manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]  # it is a file
         assert manifest[0]["RepoTags"] == ["kubeling/pause:1"]
     assert pause_archive(architecture) == pause_archive(architecture)
+
+
+@pytest.mark.parametrize(
+    ("spec", "resource"),
+    [
+        ({"serviceAccountName": "a"}, "serviceaccounts"),
+        ({"volumes": [{"name": "v", "configMap": {"name": "c"}}]}, "configmaps"),
+        ({"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}]}}]}, "secrets"),
+        ({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}, "persistentvolumeclaims"),
+        ({"containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "c"}}]}]}, "configmaps"),
+        ({"initContainers": [{"name": "i", "env": [{"name": "E", "valueFrom": {"secretKeyRef": {}}}]}]}, "secrets"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}, {"name": "e", "emptyDir": {}}]}, ""),
+    ],
+)
+def test_static_pods_refer_to_no_api_objects(spec: dict[str, Any], resource: str) -> None:
+    pod = {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}
+    text = json.dumps(pod)
+    if not resource:
+        assert static_pod(text, "n1", "f")["spec"]["volumes"]
+        return
+    with pytest.raises(ManifestError, match=f"static pods may not reference {resource}"):
+        static_pod(text, "n1", "f")

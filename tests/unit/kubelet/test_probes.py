@@ -302,3 +302,22 @@ async def test_readiness_takes_as_many_periods_as_successes_are_asked_for() -> N
     await world.clock.advance(2)
     assert world.state == (True, True, {})
     world.manager.forget("u1")
+
+
+async def test_events_name_the_container_where_a_failure_names_its_id() -> None:
+    told: list[str] = []
+
+    class Events:
+        def event(self, obj: Any, type_: str, reason: str, message: str, **more: Any) -> None:
+            told.append(message)
+
+    clock, script, ref = FakeClock(datetime(2026, 1, 1, tzinfo=UTC)), Script(), PodRef("ns", "p", "u1")
+    script.answers["readiness"] = Outcome(Verdict.UNKNOWN, "container 0123abcd is not running")
+    prober: Any = script
+    manager = ProbeManager(prober, Events(), clock)
+    run = ContainerRecord("0123abcd", ref, "c", 0, State.RUNNING, clock.now(), clock.now())
+    manager.follow(probed(readiness={}), PodRecord(ref, (), (run,)), "10.0.0.1", lambda: None)
+    await clock.advance(1)
+    manager.forget("u1")
+    text = "Readiness probe errored and resulted in unknown state: container c is not running"
+    assert told == [text]

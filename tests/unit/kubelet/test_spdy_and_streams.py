@@ -101,6 +101,7 @@ def test_which_run_is_logged() -> None:
     assert chosen(False, run(1), run(0)) == "id1"
     assert chosen(True, run(1), run(0)) == "id0"
     assert chosen(False, run(1, State.CREATED), run(0)) == "id0"
+    assert chosen(True, run(1, State.CREATED), run(0)) == "id0"
     assert chosen(True, run(0)) == 'previous terminated container "c" in pod "p" not found'
     assert chosen(False) == 'container "c" in pod "p" is waiting to start: ContainerCreating'
     pod["status"] = {"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}

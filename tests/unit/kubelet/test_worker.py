@@ -55,7 +55,7 @@ class World:
         self.http = http_client()
         runtime: Any = self.runtime
         node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, folder)
-        hooks, exits = HookRunner(runtime, clock, self.http), Exits()
+        hooks, exits = HookRunner(runtime, clock, self.http), Exits(clock)
         starter = ContainerStarter(
             runtime=runtime, services=NoServices(), objects=NoObjects(), recorder=self.events, hooks=hooks, node=node,
             images=PodImages(ImageManager(runtime, clock), NoObjects(), self.events, ImageVolumes(runtime, may_mount=False)),
@@ -245,3 +245,37 @@ async def test_what_a_resolver_does_not_take_in_is_told(world: World) -> None:
         "DNSConfigForming",
         f"Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {line}",
     )
+
+
+def static(name: str, uid: str, image: str = "app:1") -> dict[str, Any]:
+    given = pod(image)
+    annotations = {"kubernetes.io/config.source": "file", "kubernetes.io/config.hash": uid}
+    return {**given, "metadata": {"name": name, "namespace": "ns", "uid": uid, "annotations": annotations}}
+
+
+async def test_a_static_pod_begins_when_the_one_of_its_name_has_gone(world: World) -> None:
+    world.pods.put(static("s", "u1"))
+    await world.until(lambda: world.phase("u1") == "Running")
+    world.pods.drop(static("s", "u1"))
+    world.pods.put(static("s", "u2", "app:2"))
+    world.pods.put(static("other", "u3"))
+    await world.until(lambda: world.phase("u2") == "Running")
+    told = [reason for reason, _ in world.events.told]
+    assert told.index("Killing") < len(told) - 1 - told[::-1].index("Started")
+    assert "u1" not in await world.runtime.pods()
+    await world.until(lambda: world.phase("u3") == "Running")
+
+
+async def test_a_manifest_that_comes_back_at_once_runs_again(world: World) -> None:
+    world.pods.put(static("s", "u1"))
+    await world.until(lambda: world.phase("u1") == "Running")
+    first = (await world.runtime.pods())["u1"].containers[0].id
+    world.pods.drop(static("s", "u1"))
+    world.pods.put(static("s", "u1"))
+    await world.until(lambda: world.events.reasons.count("Started") == 2)
+    assert (await world.runtime.pods())["u1"].containers[0].id != first
+    world.pods.drop(static("s", "u1"))
+    world.pods.put(static("s", "u1"))
+    world.pods.drop(static("s", "u1"))
+    await world.until(lambda: world.pods.pods() == [])
+    assert await world.runtime.pods() == {}

@@ -1,0 +1,75 @@
+"""The phase of a pod (getPhase of pkg/kubelet/kubelet_pods.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubelet.pods import spec as podspec
+from kubeling.api.meta import Object
+
+PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
+
+
+def is_terminal(status: Mapping[str, Any]) -> bool:
+    return status.get("phase") in (SUCCEEDED, FAILED)
+
+
+def final_phase(pod: Object, main: list[Object]) -> str:
+    """Of a pod that ends now: Succeeded only if all its regular containers did."""
+    codes = [(s["state"].get("terminated") or {}).get("exitCode") for s in main]
+    return SUCCEEDED if codes and all(code == 0 for code in codes) else FAILED
+
+
+def pod_phase(pod: Object, init: list[Object], main: list[Object]) -> str:
+    """Pending, Running, Succeeded or Failed, from the statuses of the containers in the order of the spec."""
+    begun = any(has_run(s) for s in main)
+    if _init_failed(pod, init):
+        return FAILED
+    if _initializing(pod, init) and not begun:
+        return PENDING
+    sidecars = [s for c, s in zip(podspec.init_containers(pod), init, strict=True) if podspec.is_sidecar(c)]
+    if any(not has_run(s) for s in [*sidecars, *main]):
+        return PENDING
+    if any("running" in s["state"] for s in [*sidecars, *main]):
+        return RUNNING
+    ended = [_last_code(s) for s in main]
+    if any(podspec.should_restart(pod, c, code) for c, code in zip(podspec.containers(pod), ended, strict=True)):
+        return RUNNING
+    return FAILED if any(ended) else SUCCEEDED
+
+
+def _last_code(status: Object) -> int:
+    end = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
+    return int(end.get("exitCode") or 0)
+
+
+def _init_failed(pod: Object, init: list[Object]) -> bool:
+    """Whether a regular init container ended so that it is not tried again."""
+    for container, status in zip(podspec.init_containers(pod), init, strict=True):
+        if podspec.is_sidecar(container) or "running" in status["state"]:
+            continue
+        code = _last_code(status)
+        if code and not podspec.should_restart(pod, container, code, init=True):
+            return True
+    return False
+
+
+def _initializing(pod: Object, init: list[Object]) -> bool:
+    for container, status in zip(podspec.init_containers(pod), init, strict=True):
+        if podspec.is_sidecar(container):
+            if "running" in status["state"] and not status.get("started"):
+                return True
+            if not has_run(status):
+                return True
+        elif _last_code(status) or not _has_ended(status):
+            return True
+    return False
+
+
+def _has_ended(status: Object) -> bool:
+    return "terminated" in status["state"] or "terminated" in status["lastState"]
+
+
+def has_run(status: Object) -> bool:
+    return "waiting" not in status["state"] or "terminated" in status["lastState"]
