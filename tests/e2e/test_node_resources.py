@@ -106,10 +106,10 @@ def test_a_pod_is_held_to_what_it_may_use_in_all(small: Cluster) -> None:
 
     resize(small, "bounded", cpu="400m", memory="40Mi")
     eventually(lambda: limit(small, group, "cpu/cpu.cfs_quota_us") == "40000", 20)
-    told = eventually(
-        lambda: small.get("pod", "bounded")["status"]["resources"]["limits"] == {"cpu": "400m", "memory": "40Mi"}
-    )
-    assert told and "ResizeCompleted" in small.kubectl("get", "events", "--field-selector=involvedObject.name=bounded")
+    wanted = {"cpu": "400m", "memory": "40Mi"}
+    eventually(lambda: small.get("pod", "bounded")["status"]["resources"]["limits"] == wanted)
+    events = ("get", "events", "--field-selector=involvedObject.name=bounded")
+    eventually(lambda: "ResizeCompleted" in small.kubectl(*events), 20)
     resize(small, "bounded", cpu="400m", memory="10Mi")  # less than is used
     refusal = "attempting to set pod memory limit (10485760) below current usage ("
     eventually(lambda: refusal in progress(small, "bounded"), 20)
