@@ -24,6 +24,7 @@ _RESET: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("certificates.k8s.io", "CertificateSigningRequest", "approval"): ("spec", "status.certificate"),
     ("flowcontrol.apiserver.k8s.io", "FlowSchema", "status"): ("spec", "metadata"),
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "status"): ("spec", "metadata"),
+    ("resource.k8s.io", "DeviceTaintRule", "status"): ("spec", "metadata"),
     ("storage.k8s.io", "VolumeAttachment", "status"): ("spec", "metadata"),
 }
 """By group, kind and subresource, where it is not ``status`` on the main resource and ``spec`` on status.

@@ -218,7 +218,7 @@ class Server:
             request_header_config(options),
             rbac="RBAC" in options.authorization_mode,
             metrics=options.enable_metrics_api,
-            migrator="StorageVersionMigrator" in options.features,
+            features=options.features,
             group_versions=tuple(dict.fromkeys((s.resource.group, s.resource.version) for s in self.catalog.all())),
         )
         await Bootstrap(self.registries, settings).run()

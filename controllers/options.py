@@ -14,7 +14,9 @@ class Options(CommonOptions, LeaderOptions):
         ["*"], description="controllers to run: '*' all that are on by default, 'foo' also foo, '-foo' without foo"
     )
     feature_gates: Strings = Field(
-        [], description="NAME=true,...; StorageVersionMigrator runs its controller, others have no effect"
+        [],
+        description="NAME=true,...; StorageVersionMigrator runs its controller, DRADeviceTaintRules lets DeviceTaintRules "
+        "evict pods, others have no effect",
     )
     leader_elect_resource_name: str = Field("kube-controller-manager", description="name of the Lease")
     root_ca_file: str = Field("", description="CA certificate published to every namespace (kube-root-ca.crt)")

@@ -24,6 +24,7 @@ from controllers.certificates import APPROVING, CLEANING, SIGNING
 from controllers.context import ControllerSpec
 from controllers.daemonset import CONTROLLER as DAEMON_SET
 from controllers.deployment import CONTROLLER as DEPLOYMENT
+from controllers.devicetaints import CONTROLLER as DEVICE_TAINTS
 from controllers.endpoints import ENDPOINT_SLICE, ENDPOINT_SLICE_MIRRORING, ENDPOINTS
 from controllers.garbagecollector import CONTROLLER as GARBAGE_COLLECTOR
 from controllers.horizontal import CONTROLLER as HORIZONTAL
@@ -34,7 +35,6 @@ from controllers.nodelifecycle import CONTROLLER as NODE_LIFECYCLE
 from controllers.nodelifecycle import TAINT_EVICTION
 from controllers.quota import CONTROLLER as RESOURCE_QUOTA
 from controllers.resourceclaim import CONTROLLER as RESOURCE_CLAIMS
-from controllers.resourceclaim import DEVICE_TAINTS
 from controllers.statefulset import CONTROLLER as STATEFUL_SET
 from controllers.volumes import BINDER, EPHEMERAL, EXPANSION, PROVISIONER, PV_PROTECTION, PVC_PROTECTION, VAC_PROTECTION
 

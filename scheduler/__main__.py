@@ -15,7 +15,7 @@ from pydantic import Field
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, RESOURCE_CLAIMS
 from kubeling.client.errors import StartError
 from kubeling.client.events import Recorder
-from kubeling.client.flags import CommonOptions, LeaderOptions
+from kubeling.client.flags import CommonOptions, LeaderOptions, Strings
 from kubeling.client.informer import Informer
 from kubeling.client.informers import SharedInformers
 from kubeling.client.leader import LeaderElector, LeaseTimes
@@ -44,6 +44,15 @@ class Options(CommonOptions, LeaderOptions):
     config: str = Field(
         "", description="KubeSchedulerConfiguration file; its leaderElection section goes before the flags"
     )
+    feature_gates: Strings = Field(
+        [], description="NAME=true,...; DRADeviceTaintRules heeds DeviceTaintRules, others have no effect"
+    )
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Names of the feature gates that are turned on."""
+        pairs = (gate.partition("=") for gate in self.feature_gates)
+        return frozenset(name for name, _, value in pairs if value.lower() == "true")
 
 
 _NO_CREDENTIALS = "the health port takes no credentials"
@@ -87,7 +96,6 @@ IGNORED = {
     "secure-port": "see --healthz-port",
     "profiling": "there is none",
     "contention-profiling": "there is none",
-    "feature-gates": "there are none",
     "leader-elect-resource-lock": "always Leases",
     "kube-api-content-type": "always JSON",
     "pod-max-in-unschedulable-pods-duration": "always five minutes",
@@ -141,7 +149,7 @@ async def serve(options: Options, process: Process) -> None:
     client = client_for(options, NAME)
     recorder = SeriesRecorder(client, COMPONENT, f"{COMPONENT}-{socket.gethostname()}")
     informers = SharedInformers(client)
-    listers = InformerListers(informers)
+    listers = InformerListers(informers, options.features)
     cache = Cache(listers)
     queue = SchedulingQueue(queue_rules(profiles, config))
     needed = World(cache, queue, profiles).follow(informers, listers)

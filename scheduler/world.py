@@ -12,6 +12,7 @@ from kubeling.api.resources import (
     CSI_NODES,
     CSI_STORAGE_CAPACITIES,
     DEVICE_CLASSES,
+    DEVICE_TAINT_RULES,
     NAMESPACES,
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
@@ -52,24 +53,32 @@ _LISTED: tuple[tuple[Resource, ClusterEvent | None], ...] = (
     (RESOURCE_SLICES, ClusterEvent.DEVICES),
     (DEVICE_CLASSES, ClusterEvent.DEVICE_CLASS),
 )
+_BY_FEATURE: Mapping[str, tuple[tuple[Resource, ClusterEvent | None], ...]] = {
+    "DRADeviceTaintRules": ((DEVICE_TAINT_RULES, ClusterEvent.DEVICES),)
+}
+"""Kinds that are looked at with a feature gate alone: a server may not serve them."""
 Handler = Callable[[Object | None, Object | None], None]
 
 
 class InformerListers:
-    """The kinds that plugins look at, from informers' stores; and the changes among them that may help pods."""
+    """The kinds that plugins look at, from informers' stores; and the changes among them that may help pods.
 
-    def __init__(self, informers: SharedInformers) -> None:
-        self.informers: dict[str, Informer] = {r.kind: informers.informer(r) for r, _ in _LISTED}
+    ``features``: names of the feature gates that are on. A kind that none of them brings in is empty.
+    """
+
+    def __init__(self, informers: SharedInformers, features: Iterable[str] = ()) -> None:
+        self._listed = (*_LISTED, *(kind for feature in features for kind in _BY_FEATURE.get(feature, ())))
+        self.informers: dict[str, Informer] = {r.kind: informers.informer(r) for r, _ in self._listed}
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
         return self.informers[kind].store.get(Key(namespace, name))
 
     def list(self, kind: str, namespace: str = "") -> list[Object]:
-        return self.informers[kind].store.list(namespace)
+        return self.informers[kind].store.list(namespace) if kind in self.informers else []
 
     def on_change(self, happened: Callable[[ClusterEvent], None]) -> None:
         """Calls back for changes that some plugin may want to hear of."""
-        for resource, event in _LISTED:
+        for resource, event in self._listed:
             if event is not None:
                 self.informers[resource.kind].add_handler(_telling(happened, event))
 

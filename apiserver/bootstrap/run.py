@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from apiserver.bootstrap import cluster, flow
-from apiserver.bootstrap.policy.cluster import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, METRICS_ROLES
+from apiserver.bootstrap.policy.cluster import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    DEVICE_TAINT_RULES_ROLES,
+    METRICS_ROLES,
+)
 from apiserver.bootstrap.policy.controllers import (
     CONTROLLER_ROLE_BINDINGS,
     CONTROLLER_ROLES,
@@ -36,7 +41,7 @@ _CIDRS = WriteOptions(manager="kubernetes-service-cidr-controller")
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
     """``service_ranges``: CIDRs; ``client_ca``: PEM of ``--client-ca-file``; ``request_header``: see ``cluster``;
-    ``metrics``: whether the server serves metrics.k8s.io itself; ``migrator``: whether storage versions are migrated;
+    ``metrics``: whether the server serves metrics.k8s.io itself; ``features``: the feature gates that are on;
     ``group_versions``: all that the server serves."""
 
     service_ranges: tuple[str, ...]
@@ -44,7 +49,7 @@ class BootstrapSettings:
     request_header: dict[str, str] = field(default_factory=dict)
     rbac: bool = True
     metrics: bool = False
-    migrator: bool = False
+    features: frozenset[str] = frozenset()
     group_versions: tuple[tuple[str, str], ...] = ()
 
 
@@ -101,8 +106,11 @@ class Bootstrap:
 
     async def _rbac(self) -> None:
         metrics = METRICS_ROLES if self._settings.metrics else ()
-        roles, bindings = (MIGRATOR_ROLES, MIGRATOR_ROLE_BINDINGS) if self._settings.migrator else ((), ())
-        await self._gather([self._role(role) for role in (*CLUSTER_ROLES, *CONTROLLER_ROLES, *metrics, *roles)])
+        features = self._settings.features
+        roles, bindings = (MIGRATOR_ROLES, MIGRATOR_ROLE_BINDINGS) if "StorageVersionMigrator" in features else ((), ())
+        rules = DEVICE_TAINT_RULES_ROLES if "DRADeviceTaintRules" in features else ()
+        all_roles = {name_of(r): r for r in (*CLUSTER_ROLES, *CONTROLLER_ROLES, *metrics, *roles, *rules)}
+        await self._gather([self._role(role) for role in all_roles.values()])
         await self._gather([self._binding(b) for b in (*CLUSTER_ROLE_BINDINGS, *CONTROLLER_ROLE_BINDINGS, *bindings)])
         await self._gather([self._role(role) for role in NAMESPACE_ROLES])
         await self._gather([self._binding(b) for b in NAMESPACE_ROLE_BINDINGS])

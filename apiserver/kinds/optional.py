@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from apiserver.kinds import storagemigration
+from apiserver.kinds import resource, storagemigration
 from apiserver.registry.kind import Kind
 
-OPTIONAL: Mapping[str, tuple[Kind, ...]] = {"storagemigration.k8s.io/v1beta1": storagemigration.KINDS}
+OPTIONAL: Mapping[str, tuple[Kind, ...]] = {
+    "resource.k8s.io/v1beta2": resource.ON_DEMAND,
+    "storagemigration.k8s.io/v1beta1": storagemigration.KINDS,
+}
 """By group and version."""
 _ALL = ("api/all", "api/beta")
 

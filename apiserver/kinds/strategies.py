@@ -12,6 +12,8 @@ from apiserver.registry.kind import Context, Strategy
 from kubeling.api.fields import ErrorList
 from kubeling.api.meta import Object
 
+_STATUS_KEEPS = ("deletionTimestamp", "generation", "labels", "annotations", "finalizers", "ownerReferences")
+
 
 def keep(obj: Object, old: Mapping[str, Any], *fields: str) -> None:
     """The fields of ``obj`` become what they are in ``old``."""
@@ -66,6 +68,14 @@ class StatusStrategy(Strategy):
 
     def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
         return []
+
+
+class OwnMetadataStatusStrategy(StatusStrategy):
+    """A status subresource that leaves metadata alone, too (upstream: ResetObjectMetaForStatus)."""
+
+    def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
+        super().prepare_for_update(ctx, obj, old)
+        keep(obj["metadata"], old["metadata"], *_STATUS_KEEPS)
 
 
 def default_to(obj: dict[str, Any], field: str, value: Any) -> None:

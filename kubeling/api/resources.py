@@ -243,6 +243,9 @@ RESOURCE_CLAIM_TEMPLATES = Resource("resource.k8s.io", "v1", "ResourceClaimTempl
 RESOURCE_SLICES = Resource("resource.k8s.io", "v1", "ResourceSlice", "resourceslices", False)
 
 # served on demand alone
+DEVICE_TAINT_RULES = Resource(
+    "resource.k8s.io", "v1beta2", "DeviceTaintRule", "devicetaintrules", False, subresources=(STATUS,)
+)
 STORAGE_VERSION_MIGRATIONS = Resource(
     "storagemigration.k8s.io",
     "v1beta1",

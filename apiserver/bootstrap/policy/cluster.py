@@ -198,6 +198,11 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "system:kube-scheduler": _KUBE_SCHEDULER,
 }
 
+DEVICE_TAINT_RULES_ROLES: tuple[Object, ...] = (
+    cluster_role("system:kube-scheduler", (*_KUBE_SCHEDULER, "READ resource.k8s.io: devicetaintrules")),
+)
+"""The scheduler's with the feature DRADeviceTaintRules, in place of the usual one."""
+
 METRICS_ROLES: tuple[Object, ...] = (
     cluster_role(
         "system:aggregated-metrics-reader",

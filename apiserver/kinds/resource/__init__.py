@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from apiserver.kinds.resource.kinds import DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE
+from apiserver.kinds.resource.taintrules import DEVICE_TAINT_RULE
 from apiserver.registry.kind import Kind
 
 KINDS: tuple[Kind, ...] = (DEVICE_CLASS, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE)
+ON_DEMAND: tuple[Kind, ...] = (DEVICE_TAINT_RULE,)
+"""Those of resource.k8s.io/v1beta2 that the stable version has not."""

@@ -46,6 +46,21 @@ MAX_HARDWARE_ADDRESS = 128
 _SOURCES = ("FromClaim", "FromClass")
 
 
+def drop_returned(obj: dict[str, Any], old: Object) -> None:
+    """What drivers said of devices goes with the allocation that held them."""
+    status = obj.get("status") or {}
+    returned = _allocated(old.get("status") or {}) - _allocated(status)
+    if returned and status.get("devices"):
+        left = [d for d in status["devices"] if _device_id(d) not in returned]
+        status.pop("devices")
+        if left:
+            status["devices"] = left
+
+
+def _allocated(status: Fields) -> set[str]:
+    return {_device_id(r) for r in ((status.get("allocation") or {}).get("devices") or {}).get("results") or ()}
+
+
 def validate_claim_status(obj: Object, old: Object) -> ErrorList:
     status, before, path = obj.get("status") or {}, old.get("status") or {}, Path("status")
     allocation, reserved = status.get("allocation"), status.get("reservedFor") or []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from apiserver.kinds.resource.common import each, label, qualified_name
@@ -11,6 +12,7 @@ from apiserver.kinds.validation.conditions import label_name
 from apiserver.kinds.validation.selectors import validate_node_selector
 from kubeling.api import names
 from kubeling.api.fields import ErrorList, Path, duplicate, invalid, not_supported, required, too_long, too_many
+from kubeling.api.meta import rfc3339
 
 Fields = Mapping[str, Any]
 
@@ -64,6 +66,13 @@ def validate_toleration(toleration: Fields, path: Path) -> ErrorList:
 
 def validate_tolerations(tolerations: Sequence[Fields] | None, path: Path) -> ErrorList:
     return each(tolerations, validate_toleration, path, limit=MAX_TOLERATIONS)
+
+
+def stamp_taints(taints: Iterable[dict[str, Any]], now: datetime) -> None:
+    """A taint is added when it is first seen."""
+    for taint in taints:
+        if taint.get("timeAdded") is None:
+            taint["timeAdded"] = rfc3339(now)
 
 
 def validate_taint(taint: Fields, path: Path) -> ErrorList:

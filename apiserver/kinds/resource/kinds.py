@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.kinds.printing import AGE, NAME, age_of, column
-from apiserver.kinds.resource.claim_status import validate_claim_status
+from apiserver.kinds.resource.claim_status import drop_returned, validate_claim_status
 from apiserver.kinds.resource.claims import validate_claim_spec, validate_device_class
+from apiserver.kinds.resource.devices import stamp_taints
 from apiserver.kinds.resource.internal import internal_claim_spec, internal_template_spec
 from apiserver.kinds.resource.slices import validate_slice
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.kinds.validation.meta import immutable
 from apiserver.registry.kind import Context, Kind, Printer, Strategy
 from kubeling.api import names
@@ -66,7 +67,11 @@ class ResourceClaimStrategy(SpecStrategy):
         return immutable(internal_claim_spec(obj["spec"]), internal_claim_spec(old.get("spec") or {}), Path("spec"))
 
 
-class ResourceClaimStatusStrategy(StatusStrategy):
+class ResourceClaimStatusStrategy(OwnMetadataStatusStrategy):
+    def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
+        super().prepare_for_update(ctx, obj, old)
+        drop_returned(obj, old)
+
     def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
         return validate_claim_status(obj, old)
 
@@ -85,6 +90,13 @@ class ResourceClaimTemplateStrategy(Strategy):
 
 class ResourceSliceStrategy(Strategy):
     has_generation = True
+
+    def prepare_for_create(self, ctx: Context, obj: Object) -> None:
+        for device in obj["spec"].get("devices") or ():
+            stamp_taints(device.get("taints") or (), ctx.now)
+
+    def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
+        self.prepare_for_create(ctx, obj)
 
     def validate(self, ctx: Context, obj: Object) -> ErrorList:
         return validate_slice(obj)

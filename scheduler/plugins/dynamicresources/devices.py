@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,28 @@ def latest(slices: Iterable[Object]) -> list[Object]:
         if len(current) == int(current[0]["spec"]["pool"].get("resourceSliceCount", 0)):
             found += sorted(current, key=lambda s: str(s["metadata"]["name"]))
     return found
+
+
+def tainted(slices: Iterable[Object], rules: Sequence[Object]) -> list[Object]:
+    """The slices with the taints that DeviceTaintRules give their devices."""
+    return [_with_taints(slice_, rules) for slice_ in slices] if rules else list(slices)
+
+
+def _with_taints(slice_: Object, rules: Sequence[Object]) -> Object:
+    spec = slice_["spec"]
+    place = {"driver": spec["driver"], "pool": spec["pool"]["name"]}
+    devices = []
+    for entry in spec.get("devices") or ():
+        device = {**place, "device": entry["name"]}
+        more = [r["spec"]["taint"] for r in rules if _rule_selects(r, device)]
+        devices.append({**entry, "taints": [*(entry.get("taints") or ()), *more]} if more else entry)
+    return {**slice_, "spec": {**spec, "devices": devices}}
+
+
+def _rule_selects(rule: Object, device: Mapping[str, str]) -> bool:
+    """Without a selector none, with an empty one all."""
+    selector = rule["spec"].get("deviceSelector")
+    return selector is not None and all(selector.get(field) in (None, value) for field, value in device.items())
 
 
 def _generation(slice_: Object) -> int:

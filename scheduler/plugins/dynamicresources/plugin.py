@@ -20,7 +20,7 @@ from scheduler.model.snapshot import Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
 from scheduler.plugins.dynamicresources.binding import readiness_of, waits_for_binding
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
-from scheduler.plugins.dynamicresources.devices import devices_on, latest, selects
+from scheduler.plugins.dynamicresources.devices import devices_on, latest, selects, tainted
 from scheduler.plugins.dynamicresources.selectors import matches
 
 MOST_CONSUMERS = 256
@@ -209,7 +209,7 @@ class DynamicResources(Plugin):
     ) -> list[Object] | None:
         if not wanted:
             return []
-        slices = latest(snapshot.listers.list("ResourceSlice"))
+        slices = tainted(latest(snapshot.listers.list("ResourceSlice")), snapshot.listers.list("DeviceTaintRule"))
         allocations = self._allocations(snapshot)
         used = {
             (r["driver"], r["pool"], r["device"])

@@ -1,20 +1,17 @@
-"""Resource claims: made from templates, freed of ended consumers; pods leave tainted devices."""
+"""Resource claims: made from templates, freed of ended consumers."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from controllers.resourceclaim import CONTROLLER, DEVICE_TAINTS
+from controllers.resourceclaim import CONTROLLER
 from controllers.resourceclaim.plan import FINALIZER, ClaimPlan, claim_names, plan_claim
-from controllers.resourceclaim.taints import evict_at, taints_of_devices
-from kubeling.api.meta import Object, annotations_of, condition_of, name_of, rfc3339, uid_of
-from kubeling.api.resources import EVENTS, PODS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS, RESOURCE_SLICES
+from kubeling.api.meta import Object, annotations_of, name_of, uid_of
+from kubeling.api.resources import EVENTS, PODS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS
 from tests.unit.controllers.world import World
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUNNING: Object = {"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}}
 ENDED: Object = {**RUNNING, "status": {"phase": "Succeeded"}}
 LEAVING: Object = {"metadata": {"name": "p", "uid": "u", "deletionTimestamp": "x"}, "spec": {}}
@@ -113,55 +110,3 @@ async def test_a_pod_that_has_its_node_already_gets_a_reservation() -> None:
         await w.settle()
         reserved = w.get(RESOURCE_CLAIMS, "c")["status"]["reservedFor"]
         assert reserved == [{"resource": "pods", "name": "p", "uid": uid_of(pod)}]
-
-
-def slice_(name: str, *taints: Object, generation: int = 1) -> Object:
-    device = {"name": "d", "taints": list(taints)}
-    pool = {"name": "pool", "generation": generation, "resourceSliceCount": 1}
-    return {"metadata": {"name": name}, "spec": {"driver": "drv", "pool": pool, "devices": [device]}}
-
-
-TAINT: Object = {"key": "broken", "effect": "NoExecute", "timeAdded": rfc3339(NOW - timedelta(seconds=10))}
-SOFT: Object = {"key": "old", "effect": "NoSchedule"}
-
-
-def using(*tolerations: Object) -> Object:
-    result = {"request": "r", "driver": "drv", "pool": "pool", "device": "d", "tolerations": list(tolerations)}
-    return {"status": {"allocation": {"devices": {"results": [result]}}}}
-
-
-@pytest.mark.parametrize(
-    ("slices", "claims", "seconds"),
-    [
-        ([slice_("s", TAINT)], [using()], 0),
-        ([slice_("s", SOFT)], [using()], None),
-        ([slice_("s", TAINT)], [], None),
-        ([slice_("s", TAINT)], [using({"operator": "Exists"})], None),
-        ([slice_("s", TAINT)], [using({"operator": "Exists", "tolerationSeconds": 30})], 20),
-        ([slice_("s", TAINT)], [using({"operator": "Exists", "tolerationSeconds": 3})], 0),
-        ([slice_("s", TAINT), slice_("t", generation=2)], [using()], None),
-    ],
-)
-def test_when_a_pod_must_leave_its_devices(slices: list[Object], claims: list[Object], seconds: int | None) -> None:
-    due = evict_at(claims, taints_of_devices(slices), NOW)
-    assert due == (None if seconds is None else NOW + timedelta(seconds=seconds))
-
-
-async def test_a_pod_leaves_a_device_that_is_tainted() -> None:
-    async with World(DEVICE_TAINTS) as w:
-        w.api.create(RESOURCE_SLICES, slice_("s"))
-        pod = w.create(PODS, "p", {"nodeName": "n", "resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]})
-        reserved = {"resource": "pods", "name": "p", "uid": uid_of(pod)}
-        w.create(RESOURCE_CLAIMS, "c", {})
-        w.api.update(
-            RESOURCE_CLAIMS, "ns", "c", lambda o: o.update(status={**using()["status"], "reservedFor": [reserved]})
-        )
-        await w.settle()
-        assert "deletionTimestamp" not in w.get(PODS, "p")["metadata"]
-        w.api.update(RESOURCE_SLICES, "", "s", lambda o: o["spec"]["devices"][0].update(taints=[TAINT]))
-        await w.settle()
-        gone = w.get(PODS, "p")
-        condition = condition_of(gone, "DisruptionTarget")
-        assert condition is not None and condition["reason"] == "DeletionByDeviceTaintManager"
-        assert "deletionTimestamp" in gone["metadata"]
-        assert [e["reason"] for e in w.api.all(EVENTS)] == ["DeviceTaintManagerEviction"]

@@ -14,6 +14,7 @@ from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.dynamicresources.allocator import Allocator, Unallocatable, requests_of
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
 from scheduler.plugins.dynamicresources.devices import Device, devices_on, latest
+from scheduler.plugins.dynamicresources.devices import tainted as with_rules
 from tests.unit.scheduler.worlds import Listed, cluster, decide, node, pod
 
 GPU = {"metadata": {"name": "gpu"}, "spec": {}}
@@ -379,3 +380,18 @@ async def test_a_pod_is_bound_when_its_devices_are_ready(condition: str, failure
     rejection = await plugin.pre_bind(using("c"), "b")
     assert (rejection.message if rejection else "") == failure
     assert writes.given_back == (["c"] if failure else [])
+
+
+def test_rules_taint_devices_for_the_scheduler() -> None:
+    def rule(selector: Object | None, effect: str = "NoSchedule") -> Object:
+        spec: Object = {"taint": {"key": "k", "effect": effect}}
+        return {"spec": spec if selector is None else {**spec, "deviceSelector": selector}}
+
+    there = [slice_("n", "a", "b")]
+    one = claim("c", request())
+    assert given(one, with_rules(there, [rule({"device": "a"})])) == ["r=b"]
+    assert given(one, with_rules(there, [rule({"driver": "drv", "pool": "n"}, "NoExecute")])) is None
+    assert given(claim("c", TOLERATING), with_rules(there, [rule({})])) == ["r=a"]
+    for harmless in (rule(None), rule({"pool": "other"}), rule({}, "None")):
+        assert given(one, with_rules(there, [harmless])) == ["r=a"]
+    assert there == [slice_("n", "a", "b")]
