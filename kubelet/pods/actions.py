@@ -101,6 +101,8 @@ class _Plan:
 
     def start(self, container: Object, kind: str) -> None:
         after = self.observed.latest(container["name"])
+        if after is not None and after.state is State.RUNNING:  # it is killed first; its own end is no reason to wait
+            after = self.observed.latest_ended(container["name"])
         if after is not None and after.state is State.EXITED and kind != "ephemeral":
             until = self.hold(container, after)
             if until is not None and until > self.now:
@@ -108,21 +110,30 @@ class _Plan:
                 return
         self.starts.append(Start(container, next_attempt(self.pod, container, self.observed), kind, after))
 
-    def kill_if_unwell(self, container: Object, record: ContainerRecord, kind: str) -> bool:
-        """Kills a running container that changed or failed a probe; True if so."""
+    def replace_if_unwell(self, container: Object, record: ContainerRecord, kind: str) -> None:
+        """Kills a running container that changed or failed a probe, and starts it again if it may run again."""
         name = container["name"]
         probe = self.verdicts.failed.get(name)
-        if record.spec_hash != podspec.spec_hash(container):
-            message, reason = f"Container {name} definition changed", ""
-        elif probe:
-            message, reason = f"Container {name} failed {probe} probe", probe
-        else:
-            return False
-        if kind == "container" and not podspec.should_restart(self.pod, container, 1):
-            self.kills.append(Kill(record, container, message, reason))
-        else:
-            self.kills.append(Kill(record, container, f"{message}, will be restarted", reason))
-        return True
+        changed = record.spec_hash != podspec.spec_hash(container)
+        if not changed and not probe:
+            return
+        message = f"Container {name} " + ("definition changed" if changed else f"failed {probe} probe")
+        again = True
+        if kind == "init":
+            message = "Init c" + message[1:]
+        elif again := changed or podspec.runs_again(self.pod, container):  # whatever the policy, what changed runs anew
+            message += ", will be restarted"
+        self.kills.append(Kill(record, container, message, "" if changed else probe or ""))
+        if again:
+            self.start(container, kind)
+
+    def keep_sidecar(self, container: Object) -> None:
+        """A sidecar that has begun is kept running. Until it has started, only its startup probe counts."""
+        record, name = self.current(container), container["name"]
+        if record is None or record.state is not State.RUNNING:
+            self.start(container, "init")
+        elif name in self.verdicts.started or name in self.verdicts.failed:
+            self.replace_if_unwell(container, record, "init")
 
 
 def round_begun(pod: Object, observed: PodRecord, sandbox: SandboxRecord) -> datetime | None:
@@ -187,13 +198,14 @@ def pod_actions(pod: Object, observed: PodRecord, verdicts: Verdicts, hold: Hold
     for container in podspec.ephemeral_containers(pod):
         if observed.latest(container["name"]) is None:
             plan.start(container, "ephemeral")
-    initialized = any(plan.current(c) is not None for c in podspec.containers(pod)) or _init_step(plan)
-    if initialized is None:
+    if any(plan.current(c) is not None for c in podspec.containers(pod)):
+        initialized: bool | None = True
+        for sidecar in filter(podspec.is_sidecar, podspec.init_containers(pod)):
+            plan.keep_sidecar(sidecar)
+    else:
+        initialized = _init_step(plan)
+    if initialized is None or (initialized and not _regular_step(plan)):
         return PodActions(kill_pod=True)
-    if initialized and not _regular_step(plan):
-        return PodActions(kill_pod=True)
-    if initialized:
-        _keep_sidecars(plan)
     return PodActions(
         kills=tuple(plan.kills),
         starts=tuple(plan.starts),
@@ -203,27 +215,37 @@ def pod_actions(pod: Object, observed: PodRecord, verdicts: Verdicts, hold: Hold
 
 
 def _init_step(plan: _Plan) -> bool | None:
-    """Takes the next step of initialization; True when it is complete, None when it failed for good."""
-    for container in podspec.init_containers(plan.pod):
-        record = plan.current(container)
-        sidecar = podspec.is_sidecar(container)
-        if record is None or record.state is State.CREATED:
-            plan.start(container, "init")
-            return False
-        if record.state is State.RUNNING:
-            unwell = plan.kill_if_unwell(container, record, "init")
-            if sidecar and not unwell and container["name"] in plan.verdicts.started:
-                continue
-            return False
-        if sidecar:
-            plan.start(container, "init")
-            return False
-        if record.exit_code != 0:
-            if not podspec.should_restart(plan.pod, container, record.exit_code, init=True):
-                return None
-            plan.start(container, "init")
-            return False
-    return True
+    """Takes the next step of initialization; True when it is complete, None when it failed for good.
+
+    The last container that has begun tells how far it is: what ran before it may be lost to the engine, and a sidecar that
+    fails meanwhile holds nothing up.
+    """
+    inits = podspec.init_containers(plan.pod)
+    last = max((i for i, c in enumerate(inits) if plan.current(c) is not None), default=-1)
+    for sidecar in filter(podspec.is_sidecar, inits[: max(last, 0)]):
+        plan.keep_sidecar(sidecar)
+    done = _last_init(plan, inits[last]) if last >= 0 else True
+    if not done or last + 1 == len(inits):
+        return done
+    plan.start(inits[last + 1], "init")
+    return False
+
+
+def _last_init(plan: _Plan, container: Object) -> bool | None:
+    """Whether the next one may begin; None when it failed for good."""
+    record = plan.current(container)
+    running = record is not None and record.state is State.RUNNING
+    if podspec.is_sidecar(container):
+        plan.keep_sidecar(container)
+        return running and container["name"] in plan.verdicts.started
+    if record is not None and record.state is State.EXITED:
+        if record.exit_code == 0:
+            return True
+        if not podspec.should_restart(plan.pod, container, record.exit_code, init=True):
+            return None
+    if not running:
+        plan.start(container, "init")
+    return False
 
 
 def _regular_step(plan: _Plan) -> bool:
@@ -234,22 +256,10 @@ def _regular_step(plan: _Plan) -> bool:
         if record is None or record.state is State.CREATED or plan.stale(record):
             plan.start(container, "container")
         elif record.state is State.RUNNING:
-            plan.kill_if_unwell(container, record, "container")
+            plan.replace_if_unwell(container, record, "container")
         elif podspec.should_restart(plan.pod, container, record.exit_code):
             plan.start(container, "container")
         else:
             continue
         alive = True
     return alive
-
-
-def _keep_sidecars(plan: _Plan) -> None:
-    """Sidecars that ended run again beside the others."""
-    for container in podspec.init_containers(plan.pod):
-        if not podspec.is_sidecar(container):
-            continue
-        record = plan.current(container)
-        if record is None or record.state is State.EXITED:
-            plan.start(container, "init")
-        elif record.state is State.RUNNING:
-            plan.kill_if_unwell(container, record, "init")

@@ -115,7 +115,7 @@ def _readiness(pod: Object, container: Object, record: ContainerRecord | None, f
         return {"ready": False}
     if init and not podspec.is_sidecar(container):
         complete = record is not None and record.state is State.EXITED and not _code(record)
-        return {"ready": complete, "started": False}
+        return {"ready": complete, "started": running}
     name = container["name"]
     started = running and name in facts.started
     return {"ready": started and name in facts.ready, "started": started}

@@ -81,7 +81,7 @@ class PodReport:
         kit.probes.follow(
             current.pod, observed, current.ip(observed), current.pace.wake, ending=terminal or current.ending
         )
-        verdicts = kit.probes.verdicts(uid)
+        verdicts = kit.probes.verdicts(uid, observed)
         await self._know_images(observed)
         facts = Facts(
             now=kit.clock.now(),

@@ -39,9 +39,12 @@ class PodRuns:
             deadline = Deadline(self._kit.clock, self._probe_grace(kill))
             await self._kill(kill.record, deadline, observed, kill.message)
             self._current.pace.wake()
+        if actions.kills:
+            observed = await self._current.observe()
         await self._resize(observed)
         for step in actions.starts:
-            if not await self._start(step, observed) and step.kind == "init":
+            ran = await self._start(step, observed)
+            if not ran and step.kind == "init" and not podspec.is_sidecar(step.container):
                 return
 
     # --- ending --------------------------------------------------------------------------------------------------

@@ -78,6 +78,11 @@ def should_restart(pod: Object, container: Mapping[str, Any], exit_code: int, *,
     return policy == ALWAYS or (policy == ON_FAILURE and exit_code != 0)
 
 
+def runs_again(pod: Object, container: Mapping[str, Any]) -> bool:
+    """Whether a container that the kubelet itself ends may run again: there is no exit code yet that rules could tell of."""
+    return (container.get("restartPolicy") or restart_policy(pod)) != NEVER
+
+
 def format_pod(pod: Object) -> str:
     """``name_namespace(uid)``, as messages name pods."""
     return f"{name_of(pod)}_{namespace_of(pod)}({uid_of(pod)})"

@@ -201,7 +201,7 @@ class PodWorker:
         self._pace.at(actions.wake_at)
 
     def _decide(self, observed: PodRecord) -> PodActions:
-        verdicts = self._kit.probes.verdicts(self.ref.uid)
+        verdicts = self._kit.probes.verdicts(self.ref.uid, observed)
         return pod_actions(self._report.base(), observed, verdicts, self._hold, self._kit.clock.now())
 
     def _hold(self, container: Object, record: ContainerRecord) -> datetime | None:

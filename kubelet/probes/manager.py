@@ -147,8 +147,10 @@ class ProbeManager:
             self._recorder.event(run.pod, "Warning", "Unhealthy", text, field_path=where)
         return outcome
 
-    def verdicts(self, uid: str) -> Verdicts:
-        runs = self._runs.get(uid, {})
+    def verdicts(self, uid: str, observed: PodRecord) -> Verdicts:
+        """Of the runs that are seen: what was said of an earlier one says nothing about a container that took its place."""
+        running = {c.id for c in observed.running}
+        runs = {name: run for name, run in self._runs.get(uid, {}).items() if run.record.id in running}
         started = frozenset(name for name, run in runs.items() if run.started)
         return Verdicts(started, {name: run.failed for name, run in runs.items() if run.failed})
 

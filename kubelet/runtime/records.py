@@ -80,6 +80,10 @@ class PodRecord:
         """The newest container of that name."""
         return next((c for c in self.containers if c.name == name), None)
 
+    def latest_ended(self, name: str) -> ContainerRecord | None:
+        """The newest container of that name that has ended."""
+        return next((c for c in self.containers if c.name == name and c.state is State.EXITED), None)
+
     def previous(self, name: str) -> ContainerRecord | None:
         """The one before the newest."""
         found = [c for c in self.containers if c.name == name]

@@ -158,9 +158,66 @@ def test_failed_probe_kills(probe: str) -> None:
     assert [k.message for k in actions.kills] == [f"Container a failed {probe} probe, will be restarted"]
 
 
-def test_changed_image_kills() -> None:
-    actions = decide(pod(A), run("a", spec_hash="other"))
+@pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
+def test_a_changed_image_runs_anew_at_once_whatever_the_policy(policy: str) -> None:
+    actions = decide(pod(A, restartPolicy=policy), run("a", spec_hash="other"))
     assert [k.message for k in actions.kills] == ["Container a definition changed, will be restarted"]
+    assert [(s.attempt, s.after) for s in actions.starts] == [(1, None)]
+
+
+def test_a_failed_probe_ends_a_container_that_may_not_run_again() -> None:
+    unwell = Verdicts(frozenset({"a"}), {"a": "liveness"})
+    rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]
+    for given in (pod(A, restartPolicy="Never"), pod({**A, "restartPolicy": "Never", "restartPolicyRules": rules})):
+        actions = decide(given, run("a"), verdicts=unwell)
+        assert [k.message for k in actions.kills] == ["Container a failed liveness probe"]
+        assert not actions.starts
+
+
+def test_a_killed_container_waits_for_the_end_before_not_for_its_own() -> None:
+    unwell = Verdicts(frozenset({"a"}), {"a": "liveness"})
+    earlier = run("a", EXITED, 1)
+    actions = decide(pod(A), run("a", attempt=1), earlier, verdicts=unwell)
+    assert [(s.attempt, s.after) for s in actions.starts] == [(2, earlier)]
+    held = decide(pod(A), run("a", attempt=1), earlier, verdicts=unwell, hold=NOW + timedelta(seconds=9))
+    assert held.kills and not held.starts
+
+
+SIDE2 = container("side2", restartPolicy="Always")
+
+
+@pytest.mark.parametrize(
+    ("init", "runs", "started", "starts"),
+    [
+        pytest.param((SIDECAR, B), [run("side", EXITED), run("b")], (), ["side:1"], id="beside an init that runs"),
+        pytest.param(
+            (SIDECAR, B), [run("side", EXITED), run("b", EXITED)], (), ["side:1", "a:0"], id="holds nothing up"
+        ),
+        pytest.param((SIDECAR, B), [run("side", EXITED)], (), ["side:1"], id="the last is to run before the next"),
+        pytest.param(
+            (SIDECAR, SIDE2), [run("side"), run("side2")], ("side2",), ["a:0"], id="the first is not ready any more"
+        ),
+        pytest.param((B, SIDECAR), [run("side")], ("side",), ["a:0"], id="what ran before is lost"),
+        pytest.param((container("x"), B), [run("b")], (), [], id="what ran before is lost, and an init runs"),
+    ],
+)
+def test_the_last_init_container_tells_how_far_it_is(
+    init: tuple[dict[str, Any], ...], runs: list[ContainerRecord], started: tuple[str, ...], starts: list[str]
+) -> None:
+    actions = decide(pod(A, init=init), *runs, verdicts=Verdicts(frozenset(started)))
+    assert [f"{s.container['name']}:{s.attempt}" for s in actions.starts] == starts
+
+
+def test_an_init_container_that_runs_is_left_alone_a_sidecar_is_not() -> None:
+    assert decide(pod(A, init=(B,)), run("b", spec_hash="other")) == decide(pod(A, init=(B,)), run("b"))
+    changed = run("side", spec_hash="other")
+    assert not decide(pod(A, init=(SIDECAR,)), changed).kills  # not before it has started
+    actions = decide(pod(A, init=(SIDECAR,)), changed, verdicts=Verdicts(frozenset({"side"})))
+    assert [k.message for k in actions.kills] == ["Init container side definition changed"]
+    assert [f"{s.container['name']}:{s.attempt}" for s in actions.starts] == ["side:1", "a:0"]
+    for probe in ("startup", "liveness"):
+        actions = decide(pod(A, init=(SIDECAR,)), run("side"), verdicts=Verdicts(frozenset(), {"side": probe}))
+        assert [k.message for k in actions.kills] == [f"Init container side failed {probe} probe"]
 
 
 def test_ephemeral_containers_start_once() -> None:

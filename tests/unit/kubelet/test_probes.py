@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -240,7 +241,8 @@ class World:
         self.manager = ProbeManager(prober, LogRecorder(), self.clock)
         ref = PodRef("ns", "p", "u1")
         run = ContainerRecord("id", ref, "c", 0, State.RUNNING, self.clock.now(), self.clock.now())
-        self.manager.follow(pod, PodRecord(ref, (), (run,)), "10.0.0.1", self.wake)
+        self.observed = PodRecord(ref, (), (run,))
+        self.manager.follow(pod, self.observed, "10.0.0.1", self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -248,12 +250,22 @@ class World:
     @property
     def state(self) -> tuple[bool, bool, dict[str, str]]:
         """Started, ready, failed."""
-        verdicts = self.manager.verdicts("u1")
+        verdicts = self.manager.verdicts("u1", self.observed)
         return "c" in verdicts.started, "c" in self.manager.ready("u1"), dict(verdicts.failed)
 
 
 async def test_without_probes_a_running_container_is_ready() -> None:
     assert World(probed()).state == (True, True, {})
+
+
+async def test_what_was_said_of_a_run_says_nothing_of_the_next() -> None:
+    world = World(probed(liveness={}), liveness=BAD)
+    await world.clock.advance(1)
+    assert world.state[2] == {"c": "liveness"}
+    next_run = replace(world.observed.containers[0], id="id2", attempt=1)
+    world.observed = replace(world.observed, containers=(next_run,))
+    assert world.state[2] == {}
+    world.manager.forget("u1")
 
 
 async def test_startup_comes_before_the_others() -> None:

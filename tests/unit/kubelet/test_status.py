@@ -92,6 +92,11 @@ def test_waiting_reasons() -> None:
     assert found["containerStatuses"][0]["state"] == {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
 
 
+def test_an_init_container_has_started_while_it_runs_and_is_ready_when_it_is_done() -> None:
+    told = [status(pod(init=1), *runs)["initContainerStatuses"][0] for runs in ([run("i0")], [run("i0", EXITED, 0)])]
+    assert [(entry["started"], entry["ready"]) for entry in told] == [(True, False), (False, True)]
+
+
 def test_crash_loop_shows_the_last_run() -> None:
     waiting = {"c0": Waiting("CrashLoopBackOff", "back-off 10s")}
     found = status(pod(), run("c0", EXITED, 3, attempt=2), waiting=waiting, messages={"c02": "bye"})

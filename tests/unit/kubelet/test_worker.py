@@ -153,6 +153,22 @@ async def test_a_crash_loop_backs_off(world: World) -> None:
     assert ("BackOff", "Back-off restarting failed container c in pod p_ns(u1)") in world.events.told
 
 
+@pytest.mark.parametrize("policy", ["Always", "Never"])
+async def test_a_changed_image_is_run_whatever_the_policy(world: World, policy: str) -> None:
+    world.pods.put(pod(restartPolicy=policy))
+    await world.until(lambda: world.phase() == "Running")
+    world.pods.put(pod("app:2", restartPolicy=policy))
+    await world.until(lambda: world.statuses["u1"]["containerStatuses"][0]["restartCount"] == 1)
+    await world.until(lambda: "running" in world.statuses["u1"]["containerStatuses"][0]["state"])
+    assert world.phase() == "Running"
+    told = [e for e in world.events.told if e[0] in ("Killing", "Started", "BackOff")]
+    assert told == [
+        ("Started", "Container started"),
+        ("Killing", "Container c definition changed, will be restarted"),
+        ("Started", "Container started"),
+    ]
+
+
 async def test_an_image_that_cannot_be_had_is_told_as_the_containers_error_too(world: World) -> None:
     world.pods.put(pod("not a name"))
     await world.until(lambda: ("Failed", "Error: InvalidImageName") in world.events.told)
