@@ -274,6 +274,7 @@ class Server:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connector.aclose()
         await self.storage.close()
 
     async def run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import weakref
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
@@ -98,6 +99,14 @@ def _answer(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[by
     return True
 
 
+def _answer_to(
+    request: weakref.ref[RequestResponseCycle], status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> bool:
+    """For the scope, which the request itself holds: were the reference not weak, only the collector could free the two."""
+    cycle = request()
+    return cycle is not None and _answer(cycle, status, headers, body)
+
+
 class CertificateProtocol(HttpToolsProtocol):
     """``scope["client_certificates"]``: DER certificates, empty when the client showed none;
     ``scope["take_over"]()``: the
@@ -164,14 +173,17 @@ class CertificateProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         scope = cast(dict[str, Any], self.scope)
-        scope["answer"] = partial(_answer, self.cycle)
+        scope["answer"] = partial(_answer_to, weakref.ref(self.cycle))
         if self._unknown_method:
             scope["method"] = self._unknown_method
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
         if self._taken is not None:
             self._taken.lose()
+        # the last request leads back here: with it the TLS buffers, a quarter of a megabyte, would wait for the collector
+        self.scope = self.cycle = None  # type: ignore[assignment]  # as uvicorn has it before the first request
 
     def _should_upgrade(self) -> bool:
         """uvicorn speaks no WebSocket here: upgrades pass through to the kubelet as they are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiserver.registry.actions import ASGIApp
 from apiserver.streaming.tunnel import Backend, forward
@@ -13,7 +13,11 @@ from kubeling.api import errors
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of
 
+if TYPE_CHECKING:
+    import httpx
+
 DEFAULT_PORT = 10250
+_KEEP_SECONDS = 60.0
 
 
 def kubelet_context(certificate: Path | None, key: Path | None, authority: Path | None) -> ssl.SSLContext:
@@ -50,6 +54,7 @@ class Kubelets:
     def __init__(self, context: ssl.SSLContext, address_types: Sequence[str]) -> None:
         self._context = context
         self._types = tuple(address_types)
+        self._client: httpx.AsyncClient | None = None  # made at first use: see tunnel.py
 
     def backend(self, node: Object) -> Backend:
         """Raises 500 for a node without an address."""
@@ -64,15 +69,27 @@ class Kubelets:
         StatusError as above."""
         import httpx  # at first use: see tunnel.py
 
-        backend = self.backend(node)
-        async with httpx.AsyncClient(verify=backend.tls or False, trust_env=False) as client:
-            try:
-                answer = await client.get(f"{backend.base}/stats/summary?only_cpu_and_memory=true")
-                answer.raise_for_status()
-            except httpx.HTTPError as err:
-                raise OSError(str(err) or type(err).__name__) from err
+        url = f"{self.backend(node).base}/stats/summary?only_cpu_and_memory=true"
+        try:
+            answer = await self._summaries().get(url)
+            answer.raise_for_status()
+        except httpx.HTTPError as err:
+            raise OSError(str(err) or type(err).__name__) from err
         found: Object = answer.json()
         return found
+
+    def _summaries(self) -> httpx.AsyncClient:
+        """One client for all: its connections stay open from one look at a kubelet to the next."""
+        import httpx
+
+        if self._client is None:
+            limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_SECONDS)
+            self._client = httpx.AsyncClient(verify=self._context, trust_env=False, limits=limits)
+        return self._client
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
 
     def address(self, node: Object) -> tuple[str, int]:
         """Host and port. Raises 500 for a node without an address."""

@@ -29,7 +29,7 @@ from kubeling.client.metrics import METRICS, ClientMetrics
 from kubeling.client.requests import Request
 from kubeling.client.throttle import Throttle
 
-KEEPALIVE_SECONDS = 4.0  # below the 5 s after which common servers (uvicorn) close an idle connection
+KEEPALIVE_SECONDS = 60.0  # longer than a Lease rests, below the 90 s of our API server and the 180 s of upstream's
 TOKEN_SECONDS = 60.0  # projected tokens rotate; the file is read again this often
 CONNECTIONS = 32  # at a time, for requests that are no streams
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from apiserver.http.protocol import _answer
+from apiserver.http.protocol import CertificateProtocol, _answer
 
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 
@@ -60,3 +65,59 @@ def test_no_header_can_bring_a_line_of_its_own(value: bytes) -> None:
 
 def test_a_large_body_is_not_copied() -> None:
     assert not _answer(cycle(), 200, HEADERS, b"x" * 100_000)
+
+
+class Wire:
+    """As much of a transport as a connection touches."""
+
+    def __init__(self) -> None:
+        self.written, self.closed = b"", False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str) -> None:
+        """No socket, no TLS."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def until_idle(state: ServerState) -> None:
+    while state.tasks:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("failure", [None, ConnectionResetError()])
+async def test_an_ended_connection_is_freed_without_the_collector(
+    no_collector: None, failure: Exception | None
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["answer"](200, HEADERS, b"{}")
+
+    config, state, wire = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None), ServerState(), Wire()
+    config.load()
+    protocol = CertificateProtocol(config, state, {})
+    protocol.connection_made(wire)  # type: ignore[arg-type]
+    for _ in range(2):
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+        first = weakref.ref(protocol.cycle)
+        await until_idle(state)
+    assert wire.written.count(b"200 OK") == 2
+    protocol.connection_lost(failure)
+    lost, gone = weakref.ref(wire), weakref.ref(protocol)
+    del protocol, wire
+    await asyncio.sleep(0)
+    assert first() is None
+    assert gone() is None
+    assert lost() is None
