@@ -219,6 +219,15 @@ class Kubectl:
     def items(self, kind: str, *args: str) -> list[Any]:
         return self.cluster.get(kind, "-n", self.namespace, *args)["items"]
 
+    def messages(self, name: str) -> list[str]:
+        """Of the events so far about the object of that name."""
+        return [e["message"] for e in self.items("events", "--field-selector", f"involvedObject.name={name}")]
+
+    def told(self, name: str, text: str) -> str:
+        """The message of an event about the object that has ``text`` in it; events are written beside what they explain,
+        so it is waited for."""
+        return str(eventually(lambda: next((m for m in self.messages(name) if text in m), None)))
+
     @contextmanager
     def port_forward(self, target: str, remote: int) -> Iterator[str]:
         """``kubectl port-forward`` while the block runs; gives the local URL."""

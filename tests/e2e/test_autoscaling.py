@@ -28,5 +28,4 @@ def test_top_and_autoscale(cluster: Cluster, k: Kubectl) -> None:
     eventually(lambda: "busy-" in k("top", "pods", check=False), 90)
     assert "CPU(cores)" in cluster.kubectl("top", "nodes")
     eventually(lambda: k("get", "deployment", "busy", "-o", "jsonpath={.spec.replicas}") == "3", 90)
-    events = k("get", "events", "-o", "jsonpath={.items[*].message}")
-    assert "New size: 3; reason: cpu resource utilization (percentage of request) above target" in events
+    k.told("busy", "New size: 3; reason: cpu resource utilization (percentage of request) above target")

@@ -109,9 +109,14 @@ def test_restarted_containers_after_failed_liveness(cluster: Cluster, namespace:
     probe = {"httpGet": {"path": "/nope", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
     cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=pod("p", container={"livenessProbe": probe}))
     wait_for(cluster, namespace, "p", lambda s: first(s).get("restartCount", 0) >= 1)
-    reasons = {(e["reason"], e["message"]) for e in cluster.get("events", "-n", namespace)["items"]}
-    assert ("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404") in reasons
-    assert ("Killing", "Container c failed liveness probe, will be restarted") in reasons
+
+    def told() -> bool:
+        events = {(e["reason"], e["message"]) for e in cluster.get("events", "-n", namespace)["items"]}
+        assert ("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404") in events
+        assert ("Killing", "Container c failed liveness probe, will be restarted") in events
+        return True
+
+    eventually(told)
 
 
 def test_deadline_and_grace(cluster: Cluster, namespace: str) -> None:

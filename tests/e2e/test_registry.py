@@ -109,10 +109,6 @@ def waits_for(k: Kubectl, name: str, reason: str) -> str:
     return str(eventually(look))
 
 
-def messages(k: Kubectl, name: str) -> list[str]:
-    return [e["message"] for e in k.items("events", "--field-selector", f"involvedObject.name={name}")]
-
-
 def test_images_of_a_registry_with_a_password(registry: Registry, k: Kubectl) -> None:
     credentials = (f"--docker-username={USER}", f"--docker-password={PASSWORD}")
     k("create", "secret", "docker-registry", "login", f"--docker-server={registry.host}", *credentials)
@@ -124,13 +120,14 @@ def test_images_of_a_registry_with_a_password(registry: Registry, k: Kubectl) ->
 
     k("apply", "-f", "-", stdin=pod("nobody", tag))
     assert "no basic auth credentials" in waits_for(k, "nobody", "ImagePullBackOff")
-    assert any(m.startswith(f'Failed to pull image "{tag}": ') for m in messages(k, "nobody"))
+    assert k.told("nobody", "Failed to pull").startswith(f'Failed to pull image "{tag}": ')
 
     k("apply", "-f", "-", stdin=pod("mine", tag, imagePullSecrets=secrets))
     k("wait", "--for=condition=Ready", "pod/mine", "--timeout=60s")
     assert container_of(k, "mine")["imageID"] == f"docker-pullable://{registry.image}@{registry.digest}"
-    pulled = [m for m in messages(k, "mine") if m.startswith(f'Successfully pulled image "{tag}" in ')]
-    assert len(pulled) == 1 and " including waiting). Image size: " in pulled[0]
+    pulled = f'Successfully pulled image "{tag}" in '
+    assert " including waiting). Image size: " in k.told("mine", pulled)
+    assert len([m for m in k.messages("mine") if pulled in m]) == 1
 
     # it is there now, but not for everybody
     k("apply", "-f", "-", stdin=pod("never", tag, policy="Never"))
@@ -139,9 +136,8 @@ def test_images_of_a_registry_with_a_password(registry: Registry, k: Kubectl) ->
     k("apply", "-f", "-", stdin=pod("digest", f"{registry.image}@{registry.digest}", serviceAccountName="puller"))
     k("apply", "-f", "-", stdin=pod("latest", registry.image, serviceAccountName="puller"))
     k("wait", "--for=condition=Ready", "pod/again", "pod/digest", "pod/latest", "--timeout=60s")
-    there = f'Container image "{tag}" already present on machine and can be accessed by the pod'
-    assert there in messages(k, "again")
-    assert any(m.startswith(f'Successfully pulled image "{registry.image}" in ') for m in messages(k, "latest"))
+    k.told("again", f'Container image "{tag}" already present on machine and can be accessed by the pod')
+    k.told("latest", f'Successfully pulled image "{registry.image}" in ')
 
     # an image volume needs the same secrets; without them its container waits, although the image is there
     volume = {
@@ -154,4 +150,4 @@ def test_images_of_a_registry_with_a_password(registry: Registry, k: Kubectl) ->
     status = container_of(k, "shows")["volumeMounts"][0]["volumeStatus"]
     assert status == {"image": {"imageRef": f"docker-pullable://{registry.image}@{registry.digest}"}}
     assert "no basic auth credentials" in waits_for(k, "hidden", "ImagePullBackOff")
-    assert "Error: ErrImagePull" in messages(k, "hidden")
+    k.told("hidden", "Error: ErrImagePull")

@@ -90,12 +90,17 @@ def test_exit_statuses_pass_through(web):
 
 def test_describe_and_events_tell_the_story(web):
     pod = web("get", "pods", "-o", "jsonpath={.items[0].metadata.name}")
-    text = web("describe", "pod", pod)
-    for line in ("Successfully assigned", "Container created", "Container started", "already present on machine"):
-        assert line in text
-    events = web("get", "events")
-    assert "ScalingReplicaSet" in events
-    assert "SuccessfulCreate" in events
+
+    def told() -> bool:
+        text = web("describe", "pod", pod)
+        for line in ("Successfully assigned", "Container created", "Container started", "already present on machine"):
+            assert line in text
+        events = web("get", "events")
+        assert "ScalingReplicaSet" in events
+        assert "SuccessfulCreate" in events
+        return True
+
+    eventually(told)
 
 
 def test_label_annotate_scale_apply_delete(web, tmp_path):

@@ -27,11 +27,6 @@ def ready(k: Kubectl, *names: str) -> None:
     k("wait", "--for=condition=Ready", *(f"pod/{name}" for name in names), "--timeout=60s")
 
 
-def told(k: Kubectl, name: str, text: str) -> bool:
-    events = k.items("events", "--field-selector", f"involvedObject.name={name}")
-    return any(text in event["message"] for event in events)
-
-
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
     """A folder of the machine whose mounts spread, as all do where systemd runs."""
@@ -93,7 +88,7 @@ def test_sub_paths_lead_nowhere_else(k: Kubectl, tmp_path: Path) -> None:
         "volumeMounts": [whole],
     }
     apply(k, "out", [volume], [{**whole, "subPath": "out"}], initContainers=[init])
-    eventually(lambda: told(k, "out", 'failed to prepare subPath for volumeMount "v" of container "c"'))
+    k.told("out", 'failed to prepare subPath for volumeMount "v" of container "c"')
     expression = {"name": "v", "mountPath": "/made", "subPathExpr": "of/$(NAME)"}
     env = {"env": [{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}
     within = [whole, {"name": "v", "mountPath": "/in", "subPath": "in"}, expression]
@@ -121,8 +116,8 @@ def test_image_volumes(k: Kubectl) -> None:
     waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
     eventually(lambda: k("get", "pod", "absent", "-o", waiting) == "ErrImageNeverPull")
     never = 'Container image "kubeling/absent:1" is not present with pull policy of Never'
-    eventually(lambda: told(k, "absent", never))  # events are written after the status
-    eventually(lambda: told(k, "missing", 'failed to prepare subPath for volumeMount "v" of container "c"'))
+    k.told("absent", never)
+    k.told("missing", 'failed to prepare subPath for volumeMount "v" of container "c"')
 
 
 def test_an_ephemeral_volume_comes_and_goes_with_its_pod(k: Kubectl) -> None:
