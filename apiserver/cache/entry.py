@@ -134,10 +134,10 @@ def encode(obj: Object) -> bytes:
 class Event:
     """A change of one object. ``entry`` is the new state (for DELETED the last one), ``old`` the one before.
 
-    ``obj`` is the new state decoded, while listeners are told; they share it.
+    ``obj`` is the new state decoded, while listeners are told; they share it. ``at``: seconds of the cache's clock.
     """
 
-    __slots__ = ("entry", "lines", "obj", "old", "revision", "type")
+    __slots__ = ("at", "entry", "lines", "obj", "old", "revision", "type")
 
     def __init__(self, type_: EventType, entry: Entry, old: Entry | None) -> None:
         self.type = type_
@@ -146,6 +146,7 @@ class Event:
         self.revision = entry.revision
         self.lines: dict[object, bytes] | None = None
         self.obj: Object | None = None
+        self.at = 0.0
 
     def line(self, style: object, render: Callable[[EventType, Entry], bytes], type_: EventType) -> bytes:
         """The bytes of the event in a style (served version and rendering), made once however many watch."""

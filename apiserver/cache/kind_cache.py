@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,8 +15,10 @@ from apiserver.storage.base import Change, KeyValue
 from kubeling.api.meta import Object
 
 log = logging.getLogger(__name__)
-RING = 10_000
-"""Changes that a watch can go back; older ones end in 410, as upstream's bounded watch cache does it."""
+FRESH_SECONDS = 75.0
+"""How far a watch can go back for certain, so far as ``MOST`` changes reach; from older ones on it ends in 410. This and
+the bounds are those of upstream's watch cache (its eventFreshDuration), but for the upper one, 102,400 there."""
+FEWEST, MOST = 100, 10_000
 
 ROUND_SECONDS = 0.04
 """How long events may gather for a kind with many watchers."""
@@ -43,9 +46,10 @@ def prefix_range(keys: Sequence[str], prefix: str) -> tuple[int, int]:
 class KindCache:
     """Fed by the hub alone, on the loop. ``prefix`` is the kind's folder in the store."""
 
-    def __init__(self, prefix: str, form: Form) -> None:
+    def __init__(self, prefix: str, form: Form, clock: Callable[[], float] = time.monotonic) -> None:
         self.prefix = prefix
         self.form = form
+        self._clock = clock
         self.synced = False
         self.revision = 0
         """Of the last change of the kind (after loading: of the store when it was read)."""
@@ -194,14 +198,20 @@ class KindCache:
         self.revision = change.revision
         if event is None:
             return
-        self._ring.append(event)
-        if len(self._ring) > RING:
-            self._ring_start = self._ring.popleft().revision
+        self._remember(event)
         self._publish(event)
         if self._listeners:
             event.obj = obj
             self._tell(event)
             event.obj = None
+
+    def _remember(self, event: Event) -> None:
+        """What is no longer fresh goes: kinds that change all the time, like Leases, would else fill the ring."""
+        now, ring = self._clock(), self._ring
+        event.at = now
+        ring.append(event)
+        while len(ring) > MOST or (len(ring) > FEWEST and now - ring[0].at > FRESH_SECONDS):
+            self._ring_start = ring.popleft().revision
 
     def _event(self, change: Change) -> tuple[Event | None, Object | None]:
         """The event and, unless it is a deletion, the object."""

@@ -10,7 +10,7 @@ import pytest
 
 from apiserver.cache.entry import Entry, Event, EventType, Form, body_of, decoded_entry, encode, entry_of
 from apiserver.cache.hub import Hub
-from apiserver.cache.kind_cache import KindCache, TooOld
+from apiserver.cache.kind_cache import FEWEST, FRESH_SECONDS, MOST, KindCache, TooOld
 from apiserver.cache.watcher import CAPACITY
 from apiserver.storage.base import Change, KeyValue
 from apiserver.storage.memory import MemoryStorage
@@ -106,6 +106,35 @@ def test_the_ring_answers_what_came_after() -> None:
     with pytest.raises(TooOld) as err:
         cache.events_after(0)
     assert err.value.oldest == 1
+
+
+def changed(cache: KindCache, revisions: range) -> None:
+    for revision in revisions:
+        cache.apply(change("a", revision))
+
+
+def test_old_changes_leave_the_ring_but_for_the_last_hundred() -> None:
+    now = 0.0
+    cache = KindCache("/registry/things/", FORM, clock=lambda: now)
+    cache.load([], 1)
+    changed(cache, range(2, 302))
+    now = FRESH_SECONDS
+    changed(cache, range(302, 303))
+    assert len(cache.events_after(1)) == 301  # all fresh still
+    now = 2 * FRESH_SECONDS - 1
+    changed(cache, range(303, 304))
+    with pytest.raises(TooOld) as err:
+        cache.events_after(202)
+    assert err.value.oldest == 203  # 300 were old, two are not, 98 stay with them
+    assert len(cache.events_after(203)) == FEWEST
+
+
+def test_no_more_changes_than_the_most_are_kept_however_fresh() -> None:
+    cache = cache_with()
+    changed(cache, range(2, MOST + 3))
+    with pytest.raises(TooOld):
+        cache.events_after(1)
+    assert len(cache.events_after(2)) == MOST
 
 
 async def test_watchers_are_told_of_their_scope() -> None:
