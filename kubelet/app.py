@@ -17,6 +17,7 @@ from kubelet.node.identity import client_manager
 from kubelet.node.lease import NodeLease
 from kubelet.node.logind import follow_shutdown
 from kubelet.node.machine import Machine, own_address, read_machine
+from kubelet.node.preemption import victims
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
 from kubelet.node.status import Pressure, allocatable, new_node
@@ -40,6 +41,7 @@ from kubelet.pods.mirror import MirrorPods
 from kubelet.pods.objects import ApiObjects, NoObjects
 from kubelet.pods.recorder import LogRecorder, Recorder
 from kubelet.pods.reporter import StatusReporter
+from kubelet.pods.room import Preemption
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
@@ -144,7 +146,7 @@ class Kubelet:
         )
         self.kit = kit
         self.static: StaticPods | None = None
-        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node)
+        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node, self._victims)
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
@@ -230,6 +232,9 @@ class Kubelet:
             or admit(pod, others, node, self.allocatable)
             or admit_features(pod, self.features)
         )
+
+    def _victims(self, pod: Object, others: list[Object]) -> Preemption:
+        return victims(pod, others, self.allocatable)
 
     async def _know_node(self) -> None:
         if self.registrar is not None:

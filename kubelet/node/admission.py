@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from kubelet.node.affinity import matches_node, tolerates
 from kubelet.node.status import Pressure
 from kubelet.pods import spec as podspec
+from kubelet.pods.phase import is_terminal
 from kubelet.pods.qos import BEST_EFFORT, qos_class
 from kubelet.pods.requests import pod_requests
 from kubeling.api import quantity
 from kubeling.api.meta import Object, labels_of
 
 Refusal = tuple[str, str]
+# judged before resources of other names
+_FIRST = ("pods", "cpu", "memory", "ephemeral-storage")
 _OS_LABEL = "kubernetes.io/os"
 
 
@@ -33,7 +37,7 @@ def _tolerates_memory_pressure(pod: Object) -> bool:
 
 
 def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapping[str, str]) -> Refusal | None:
-    """A reason and a message with upstream's words, or None. Critical pods find room wherever they come.
+    """A reason and a message with upstream's words, or None. For critical pods others make room: see ``kubelet.node.preemption``.
 
     Of several reasons the first is told: resources, affinity, ports, taints.
     """
@@ -46,9 +50,9 @@ def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapp
     system = (spec.get("os") or {}).get("name")
     if system and system != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
-    running = [p for p in others if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
-    if not podspec.is_critical(pod) and (refusal := _resources(pod, running, allocatable)) is not None:
-        return refusal
+    running = not_ended(others)
+    if not podspec.is_critical(pod) and (short := shortages(pod, running, allocatable)):
+        return short[0].refusal
     if labels_of(node) and not podspec.is_static(pod) and not matches_node(pod, node):
         return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
     if _port_taken(pod, running):
@@ -56,6 +60,10 @@ def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapp
     if not podspec.is_static(pod) and _repelled(pod, node):
         return _predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")
     return None
+
+
+def not_ended(pods: Iterable[Object]) -> list[Object]:
+    return [p for p in pods if not is_terminal(p.get("status") or {})]
 
 
 def _predicate(name: str, why: str) -> Refusal:
@@ -97,23 +105,43 @@ def _shown(name: str, amount: quantity.Quantity) -> int:
     return amount.milli() if name == "cpu" else amount.integer()
 
 
-def _resources(pod: Object, running: list[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A resource of which the node has too little left. Processors in thousandths, the rest in whole units."""
+
+    name: str
+    requested: int
+    used: int
+    capacity: int
+
+    @property
+    def missing(self) -> int:
+        return self.requested - (self.capacity - self.used)
+
+    @property
+    def refusal(self) -> Refusal:
+        amounts = f"requested: {self.requested}, used: {self.used}, capacity: {self.capacity}"
+        return f"OutOf{self.name}", f"Node didn't have enough resource: {self.name}, {amounts}"
+
+
+def amount_of(requests: Mapping[str, quantity.Quantity], name: str) -> int:
+    """What a pod with these requests takes of a resource, as shortages count."""
+    return 1 if name == "pods" else _shown(name, requests.get(name, quantity.ZERO))
+
+
+def shortages(pod: Object, others: Iterable[Object], allocatable: Mapping[str, str]) -> list[Shortage]:
+    """What the node lacks to run the pod beside the others, in the order in which upstream looks."""
     capacity = {k: quantity.parse(v) for k, v in allocatable.items()}
-    pods = capacity.get("pods", quantity.ZERO).integer()
-    if len(running) + 1 > pods:
-        return _out_of("pods", 1, len(running), pods)
-    used: dict[str, quantity.Quantity] = {}
-    for other in running:
-        for name, amount in pod_requests(other).items():
-            used[name] = used.get(name, quantity.ZERO) + amount
-    for name, amount in pod_requests(pod).items():
+    wanted, taken = pod_requests(pod), [pod_requests(other) for other in others]
+    found = []
+    for name in dict.fromkeys((*_FIRST, *wanted)):
         if name not in capacity and _is_extended(name):
             continue  # of the cluster, not of this node
-        total = capacity.get(name, quantity.ZERO)
-        taken = used.get(name, quantity.ZERO)
-        if amount.value and amount.value + taken.value > total.value:
-            return _out_of(name, _shown(name, amount), _shown(name, taken), _shown(name, total))
-    return None
+        requested, used = amount_of(wanted, name), sum(amount_of(requests, name) for requests in taken)
+        total = _shown(name, capacity.get(name, quantity.ZERO))
+        if requested and requested + used > total:
+            found.append(Shortage(name, requested, used, total))
+    return found
 
 
 def resize_refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, str]) -> Refusal | None:
@@ -126,11 +154,5 @@ def resize_refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[s
         if amount.value > total.value:
             shown = f"{name}, requested: {_shown(name, amount)}, capacity: {_shown(name, total)}"
             return "Infeasible", f"Node didn't have enough capacity: {shown}"
-    running = [p for p in others if (p.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
-    refusal = _resources(pod, running, allocatable)
-    return ("Deferred", refusal[1]) if refusal else None
-
-
-def _out_of(name: str, requested: int, used: int, capacity: int) -> Refusal:
-    message = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
-    return f"OutOf{name}", message
+    short = shortages(pod, not_ended(others), allocatable)
+    return ("Deferred", short[0].refusal[1]) if short else None

@@ -182,7 +182,7 @@ class EvictionManager:
         if worker is None or podspec.is_critical(pod):
             return None
         self._recorder.event(pod, "Warning", EVICTED, message, annotations=annotations)
-        worker.fail(EVICTED, message, grace, disruption=disruption)
+        worker.fail(EVICTED, message, grace, disruption=message if disruption else "")
         return worker
 
 

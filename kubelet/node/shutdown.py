@@ -110,7 +110,7 @@ class ShutdownManager:
             for worker in workers:
                 grace = min(podspec.grace_period(worker.pod), period.seconds)
                 log.info("Node shutdown: ending pod %s within %d s", podspec.format_pod(worker.pod), grace)
-                worker.fail(REASON, MESSAGE, float(grace), disruption=True)
+                worker.fail(REASON, MESSAGE, float(grace), disruption=MESSAGE)
             await self._wait(workers, period.seconds)
         SHUTDOWN_OVER.set_to_current_time()
         log.info("Node shutdown: pods have ended")

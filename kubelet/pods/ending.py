@@ -10,13 +10,13 @@ from kubeling.client.clock import Clock
 
 @dataclass
 class PodEnd:
-    """``reason`` and ``message`` fail the pod, ``disruption`` if others need its place; ``refused``: it never ran;
+    """``reason`` and ``message`` fail the pod, ``disruption`` is told if others need its place; ``refused``: it never ran;
     ``gone``: its source has dropped it; ``grace`` overrides the pod's, in seconds.
     """
 
     reason: str = ""
     message: str = ""
-    disruption: bool = False
+    disruption: str = ""
     refused: bool = False
     gone: bool = False
     grace: float | None = None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from kubelet.pods import spec as podspec
 from kubelet.pods.allocation import retry_order
 from kubelet.pods.kit import Kit
+from kubelet.pods.room import NoVictims, Victims, gone, nobody, preempt
 from kubelet.pods.within import within
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.protocol import RuntimeFailure
@@ -35,7 +36,7 @@ async def _known_well() -> None:
 class PodManager:
     """``admit`` judges a new pod against those that run already; ``ready`` tells whether all sources are known.
 
-    ``know_node`` makes sure that ``admit`` goes by the node as it is now.
+    ``know_node`` makes sure that ``admit`` goes by the node as it is now; ``victims`` names who makes room for a critical pod.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class PodManager:
         admit: Admit,
         sources_ready: Callable[[], bool],
         know_node: Callable[[], Awaitable[None]] = _known_well,
+        victims: Victims = nobody,
     ) -> None:
         self._kit, self._admit, self._sources_ready, self._know_node = kit, admit, sources_ready, know_node
+        self._victims = victims
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, Object] = {}
@@ -70,27 +73,42 @@ class PodManager:
             return
         worker = self._workers[uid] = PodWorker(pod, self._kit)
         status = pod.get("status") or {}
-        refusal = None
-        if not is_deleting(pod) and status.get("phase") in (None, "", "Pending") and not status.get("startTime"):
-            refusal = self._judge(worker)
+        new = not is_deleting(pod) and status.get("phase") in (None, "", "Pending") and not status.get("startTime")
+        refusal = self._judge(worker) if new else None
         doubtful = refusal is not None and refusal[0] in _DOUBTFUL
-        if refusal is not None and not doubtful:
-            self._refuse(worker, refusal)
-        self._tasks[uid] = asyncio.create_task(self._run(worker, doubtful), name=f"pod {podspec.format_pod(pod)}")
+        leaving = self._decide(worker, refusal) if new and not doubtful else []
+        name = f"pod {podspec.format_pod(pod)}"
+        self._tasks[uid] = asyncio.create_task(self._run(worker, leaving, doubtful=doubtful), name=name)
+
+    def _others(self, worker: PodWorker) -> list[PodWorker]:
+        return [w for w in self.active() if w is not worker]
 
     def _judge(self, worker: PodWorker) -> Refusal | None:
-        others = [w.allocated for w in self._workers.values() if w is not worker and not w.ending]
-        return self._admit(worker.pod, others)
+        return self._admit(worker.pod, [w.allocated for w in self._others(worker)])
+
+    def _decide(self, worker: PodWorker, refusal: Refusal | None) -> list[PodWorker]:
+        """Refuses the pod, or lets it in; those that make room for it are asked to end."""
+        if refusal is not None:
+            self._refuse(worker, refusal)
+            return []
+        others = {w.ref.uid: w for w in self._others(worker)}
+        try:
+            found = self._victims(worker.pod, [w.allocated for w in others.values()])
+        except NoVictims as err:
+            self._refuse(worker, err.refusal)
+            return []
+        leaving = [others[uid_of(victim)] for victim in found.victims]
+        preempt(leaving, found.resource, self._kit.recorder)
+        return leaving
 
     def _refuse(self, worker: PodWorker, refusal: Refusal) -> None:
         self._kit.recorder.event(worker.pod, "Warning", *refusal)
         worker.refuse(refusal[0], f"Pod was rejected: {refusal[1]}")
 
-    async def _look_again(self, worker: PodWorker) -> None:
+    async def _look_again(self, worker: PodWorker) -> list[PodWorker]:
         """A label set just before the pod was bound may not have reached us: the node is asked for first."""
         await self._know_node()
-        if (refusal := self._judge(worker)) is not None:
-            self._refuse(worker, refusal)
+        return self._decide(worker, self._judge(worker))
 
     def drop(self, pod: Object) -> None:
         """A pod has gone from its source."""
@@ -99,13 +117,16 @@ class PodManager:
         if worker is not None:
             worker.remove()
 
-    async def _run(self, worker: PodWorker, doubtful: bool) -> None:
+    async def _run(self, worker: PodWorker, leaving: list[PodWorker], *, doubtful: bool) -> None:
+        """``leaving`` are those that make room for it."""
         uid = worker.ref.uid
         try:
             if podspec.is_static(worker.pod):
                 await self._after_predecessors(worker)
             if doubtful:
-                await self._look_again(worker)
+                leaving = await self._look_again(worker)
+            if leaving:
+                await worker.unless_ending(gone(leaving, self._kit.recorder, self._kit.clock))
             await worker.run()
         except Exception:
             log.exception("Pod %s", podspec.format_pod(worker.pod))

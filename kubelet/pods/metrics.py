@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kubelet.pods.kit import Publish
 from kubeling.api.meta import Object, uid_of
@@ -13,6 +13,12 @@ WORKER_SECONDS = Histogram(
     "kubelet_pod_worker_duration_seconds",
     "Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync",
     ["operation_type"],
+    registry=REGISTRY,
+)
+PREEMPTIONS = Counter(
+    "kubelet_preemptions",
+    "[ALPHA] Cumulative number of pod preemptions by preemption resource",
+    ["preemption_signal"],
     registry=REGISTRY,
 )
 _BUCKETS = (

@@ -92,7 +92,7 @@ class PodReport:
             messages=await self._messages.of(current.pod, observed),
             images=self._images,
             conditions=current.allocation.conditions,
-            disruption=end.message if end.disruption and terminal else "",
+            disruption=end.disruption if terminal else "",
             reason=end.reason if terminal else "",
             message=end.message if terminal else "",
             restarting=restarting,

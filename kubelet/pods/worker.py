@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import PodActions, pod_actions
@@ -97,10 +98,10 @@ class PodWorker:
         self._end.gone = True
         self._current.ask_end()
 
-    def fail(self, reason: str, message: str, grace: float | None = None, *, disruption: bool = False) -> None:
+    def fail(self, reason: str, message: str, grace: float | None = None, *, disruption: str = "") -> None:
         """Ends the pod as Failed: evicted, past its deadline, or with its node.
 
-        ``disruption``: for no fault of its own, which its condition DisruptionTarget tells.
+        ``disruption``: what its condition DisruptionTarget tells; empty when the fault is its own.
         """
         self._end.reason, self._end.message, self._end.disruption = reason, message, disruption
         if grace is not None:
@@ -121,7 +122,7 @@ class PodWorker:
         while not self.ending:
             self._pace.clear()
             with WORKER_SECONDS.labels("sync").time():
-                await self._sync_unless_ending()
+                await self.unless_ending(self._sync_safely())
             await self._pace.sleep(lambda: self.ending)
         with WORKER_SECONDS.labels("terminating").time():
             await self._retry_until_done(self._terminate)
@@ -148,17 +149,17 @@ class PodWorker:
             await self._kit.clock.sleep(delay)
             delay = min(delay * 2, _RETRY_MAX)
 
-    async def _sync_unless_ending(self) -> None:
-        """One sync; broken off when the pod is to end, because everything in it can be found again."""
-        sync = asyncio.ensure_future(self._sync_safely())
+    async def unless_ending(self, step: Coroutine[Any, Any, None]) -> None:
+        """Takes the step; it is broken off when the pod is to end. Everything that a sync does can be found again."""
+        taken = asyncio.ensure_future(step)
         asked = asyncio.ensure_future(self._current.end_asked.wait())
         try:
-            await asyncio.wait({sync, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({taken, asked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sync, asked):
+            for task in (taken, asked):
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await sync
+                await taken
             await asyncio.gather(asked, return_exceptions=True)
 
     async def _sync_safely(self) -> None:

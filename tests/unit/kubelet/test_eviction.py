@@ -184,9 +184,9 @@ def test_resizes_that_cannot_be() -> None:
 class Worker:
     def __init__(self, given: dict[str, Any]) -> None:
         self.pod, self.ended = given, asyncio.Event()
-        self.failed: list[tuple[str, str, float | None, bool]] = []
+        self.failed: list[tuple[str, str, float | None, str]] = []
 
-    def fail(self, reason: str, message: str, grace: float | None = None, *, disruption: bool = False) -> None:
+    def fail(self, reason: str, message: str, grace: float | None = None, *, disruption: str = "") -> None:
         self.failed.append((reason, message, grace, disruption))
         self.ended.set()
 
@@ -237,7 +237,7 @@ async def test_one_pod_goes_for_the_machines_sake_and_the_pressure_lasts(tmp_pat
         "The node was low on resource: memory. Threshold quantity: 1Gi, available: 512Mi. "
         "Container c was using 5Mi, request is 0, has larger consumption of memory. "
     )
-    assert machine.workers["large"].failed == [("Evicted", message, 1.0, True)]
+    assert machine.workers["large"].failed == [("Evicted", message, 1.0, message)]
     assert machine.told[0][:2] == ("EvictionThresholdMet", "Attempting to reclaim memory")
     assert machine.told[1] == (
         "Evicted",
@@ -274,6 +274,6 @@ async def test_local_storage_goes_before_the_machine_and_is_no_disruption(tmp_pa
     (folder / "data").write_bytes(bytes(16384))
     assert await machine.manager.check() == [machine.workers["small"]]
     assert machine.workers["small"].failed == [
-        ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "4Ki". ', 1.0, False)
+        ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "4Ki". ', 1.0, "")
     ]
     assert machine.pressures == [Pressure(memory=True)]

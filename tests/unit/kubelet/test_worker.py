@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from kubelet.images.manager import ImageManager
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
 from kubelet.pods.manager import PodManager
+from kubelet.pods.metrics import REGISTRY as PODS
 from kubelet.pods.mounts import ClusterDns, PodMounts
 from kubelet.pods.objects import NoObjects
 from kubelet.pods.pulls import PodImages
+from kubelet.pods.room import NoVictims, Preemption
 from kubelet.pods.services import NoServices
 from kubelet.pods.starter import ContainerStarter
 from kubelet.probes.manager import ProbeManager
@@ -27,7 +30,7 @@ from kubelet.runtime.simulated import SimulatedRuntime
 from kubelet.volumes.image import ImageVolumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens
-from kubeling.client.clock import SystemClock
+from kubeling.client.clock import Clock, SystemClock
 
 
 class Events:
@@ -44,12 +47,25 @@ class Events:
         return [reason for reason, _ in self.told]
 
 
+class Engine(SimulatedRuntime):
+    """Its containers hear signals when ``hearing`` is set."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.hearing = asyncio.Event()
+        self.hearing.set()
+
+    async def signal(self, container_id: str, signal: str) -> None:
+        await self.hearing.wait()
+        await super().signal(container_id, signal)
+
+
 class World:
     """One kubelet without API server: the last status of each pod, and those whose end was reported."""
 
     def __init__(self, folder: Path) -> None:
         clock, self.events = SystemClock(), Events()
-        self.runtime = SimulatedRuntime(clock)
+        self.runtime = Engine(clock)
         self.statuses: dict[str, dict[str, Any]] = {}
         self.finished: list[str] = []
         self.http = http_client()
@@ -68,12 +84,16 @@ class World:
             probes=ProbeManager(Prober(runtime, self.http), self.events, clock), recorder=self.events, clock=clock, node=node,
             pods_folder=folder, publish=self._publish, finish=self._finish, release=lambda uid: None,
         )  # fmt: skip
-        self.pods = PodManager(self.kit, self._admit, lambda: True, self._know_node)
+        self.pods = PodManager(self.kit, self._admit, lambda: True, self._know_node, self._victims)
+        self.room: Callable[[list[Any]], Preemption] = lambda others: Preemption()
         self.refusal: tuple[str, str] | None = None
         self.after_look: tuple[str, str] | None = None
 
     def _admit(self, pod: Any, others: Any) -> tuple[str, str] | None:
         return self.refusal
+
+    def _victims(self, pod: Any, others: list[Any]) -> Preemption:
+        return self.room(others)
 
     async def _know_node(self) -> None:
         self.refusal = self.after_look
@@ -199,6 +219,58 @@ async def test_a_label_set_just_before_is_seen(world: World) -> None:
     world.pods.put(second)
     await world.until(lambda: world.phase("u2") == "Failed")
     assert world.statuses["u2"]["reason"] == "TaintToleration"
+
+
+def named(uid: str, **spec: Any) -> dict[str, Any]:
+    return {**pod(**spec), "metadata": {"name": uid, "namespace": "ns", "uid": uid}}
+
+
+async def test_a_critical_pod_begins_when_those_that_make_room_have_ended(world: World) -> None:
+    world.runtime.hearing.clear()
+    world.pods.put(named("victim"))
+    await world.until(lambda: world.phase("victim") == "Running")
+    before = PODS.get_sample_value("kubelet_preemptions_total", {"preemption_signal": "cpu"}) or 0.0
+    world.room = lambda others: Preemption(tuple(others), "cpu")
+    world.pods.put(named("critical"))
+    world.room = lambda others: Preemption()
+    world.pods.put(named("other"))
+    await world.until(lambda: world.phase("other") == "Running")  # it does not wait for anybody
+    assert "critical" not in world.statuses and world.phase("victim") == "Running"
+    assert ("Preempting", "Preempted in order to admit critical pod") in world.events.told
+    world.runtime.hearing.set()
+    await world.until(lambda: world.phase("critical") == "Running")
+    status = world.statuses["victim"]
+    assert (status["phase"], status["reason"]) == ("Failed", "Preempting")
+    assert status["message"] == "Preempted in order to admit critical pod"
+    (target,) = [c for c in status["conditions"] if c["type"] == "DisruptionTarget"]
+    assert (target["reason"], target["message"]) == (
+        "TerminationByKubelet",
+        "Pod was preempted by Kubelet to accommodate a critical pod.",
+    )
+    assert PODS.get_sample_value("kubelet_preemptions_total", {"preemption_signal": "cpu"}) == before + 1
+
+
+async def test_a_critical_pod_that_goes_while_others_make_room_does_not_wait(world: World) -> None:
+    world.runtime.hearing.clear()
+    world.pods.put(named("victim"))
+    await world.until(lambda: world.phase("victim") == "Running")
+    world.room = lambda others: Preemption(tuple(others), "cpu")
+    world.pods.put(named("critical"))
+    world.pods.put(deleted(named("critical")))
+    await world.until(lambda: world.finished == ["critical"])
+
+
+async def test_without_enough_victims_a_critical_pod_is_refused(world: World) -> None:
+    def nobody(others: list[Any]) -> Preemption:
+        raise NoVictims("preemption: why")
+
+    world.pods.put(named("other"))
+    world.room = nobody
+    world.pods.put(named("critical"))
+    await world.until(lambda: world.phase("critical") == "Failed" and world.phase("other") == "Running")
+    message = "Unexpected error while attempting to recover from admission failure: preemption: why"
+    assert ("UnexpectedAdmissionError", message) in world.events.told
+    assert world.statuses["critical"]["message"] == f"Pod was rejected: {message}"
 
 
 async def test_missing_volume_is_told_and_retried(world: World) -> None:
