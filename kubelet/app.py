@@ -282,6 +282,8 @@ class Kubelet:
             self.clock,
             node_name=self.settings.name,
             configuration=configuration_of(self.options, self.configuration),
+            volumes=self.volumes,
+            stats_period=self.options.volume_stats_agg_period,
             pods_folder=self.pods_folder,
             version=self.options.kubernetes_version,
             flags=flag_values(self.options),

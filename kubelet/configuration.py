@@ -105,6 +105,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("evictionPressureTransitionPeriod", "eviction_pressure_transition_period", _same, go_duration),
     Setting("evictionMaxPodGracePeriod", "eviction_max_pod_grace_period"),
     Setting("evictionMinimumReclaim", "eviction_minimum_reclaim", *_EQUAL),
+    Setting("volumeStatsAggPeriod", "volume_stats_agg_period", _same, go_duration),
     Setting("cgroupsPerQOS", "cgroups_per_qos"),
     Setting("cgroupRoot", "cgroup_root"),
     Setting("cgroupDriver", "cgroup_driver"),
@@ -153,7 +154,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     **dict.fromkeys(("cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod"), _NO_MANAGER),
     **dict.fromkeys(("memoryManagerPolicy", "reservedMemory", "reservedSystemCPUs"), _NO_MANAGER),
     **dict.fromkeys(("topologyManagerPolicy", "topologyManagerScope", "topologyManagerPolicyOptions"), _NO_MANAGER),
-    **dict.fromkeys(("volumeStatsAggPeriod", "enableSystemLogHandler", "enableSystemLogQuery"), _NO_CADVISOR),
+    **dict.fromkeys(("enableSystemLogHandler", "enableSystemLogQuery"), _NO_CADVISOR),
     **dict.fromkeys(
         ("enableDebuggingHandlers", "enableContentionProfiling", "enableDebugFlagsHandler"), "always served"
     ),

@@ -82,6 +82,9 @@ class Options(CommonOptions):
     eviction_minimum_reclaim: str = Field("", description="what to reclaim beyond a threshold (SIGNAL=500Mi,...)")
     eviction_pressure_transition_period: Seconds = Field(300.0, description="how long pressure outlasts its cause")
     eviction_max_pod_grace_period: int = Field(0, description="most seconds for a pod that a soft threshold ends")
+    volume_stats_agg_period: Seconds = Field(
+        60.0, description="time between measurements of what volumes hold; negative: volumes are not measured"
+    )
     node_status_update_frequency: Seconds = Field(10.0, gt=0, description="time between looks at the node's status")
     node_status_report_frequency: Seconds = Field(
         300.0, gt=0, description="config file's: time between reports of the node's status when nothing changes"

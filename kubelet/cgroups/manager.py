@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from kubelet.cgroups.driver import Driver, make_driver
 from kubelet.cgroups.enforcement import ReservedGroup
 from kubelet.cgroups.limits import CgroupSettings, Limits, burstable_limits, pod_limits, wider
+from kubelet.cgroups.metrics import SECONDS, VERSION
 from kubelet.cgroups.names import KUBEPODS, Name, parent_for_engine, pod_name, qos_name
 from kubelet.pods import spec as podspec
 from kubelet.pods.qos import BEST_EFFORT, BURSTABLE, qos_class
@@ -137,15 +138,16 @@ class PodCgroups:
         if mounts is None:
             self._give_up("this process cannot write the machine's control groups")
             return
+        VERSION.set(mounts.version)
         self._driver = self._make(mounts, engine.get("cgroup_driver", ""))
         try:
             for depth in range(1, len(self._root) + 1) if self._own_root else ():
-                await self._driver.apply(self._root[:depth], self._share)
+                await _set(self._driver, self._root[:depth], self._share)
             if not self._driver.exists(self._root):
                 raise OSError(f'cgroup-root "/{"/".join(self._root)}" doesn\'t exist')
-            await self._driver.apply(self._kubepods, self._node_limits)
+            await _set(self._driver, self._kubepods, self._node_limits)
             for qos in (BURSTABLE, BEST_EFFORT):
-                await self._driver.apply(qos_name(self._kubepods, qos), Limits())
+                await _set(self._driver, qos_name(self._kubepods, qos), Limits())
         except OSError as err:
             self._give_up(str(err))
             return
@@ -157,7 +159,7 @@ class PodCgroups:
         try:
             if not driver.exists(group.name):
                 raise OSError(f'"/{"/".join(group.name)}" cgroup does not exist')
-            await driver.apply(group.name, group.limits)
+            await _set(driver, group.name, group.limits)
         except OSError as err:
             raise StartError(f"Failed to enforce {group.title} Cgroup Limits on {group.shown!r}: {err}") from err
         self._tell_enforced(f"Updated limits on {group.title.lower()} cgroup {group.shown}")
@@ -219,7 +221,7 @@ class PodCgroups:
         assert self._driver is not None  # asked before
         group, uid = self._group(pod), podspec.ref_of(pod).uid
         try:
-            await self._driver.apply(group, limits)
+            await _set(self._driver, group, limits)
         except OSError as err:
             shown = " ".join(group)
             raise CgroupFailure(
@@ -231,7 +233,7 @@ class PodCgroups:
         wanted = burstable_limits(self._pods.values())
         if self._driver is not None and wanted != self._burstable:
             self._burstable = wanted
-            await self._driver.apply(qos_name(self._kubepods, BURSTABLE), wanted)
+            await _set(self._driver, qos_name(self._kubepods, BURSTABLE), wanted)
 
     async def placed(self, pod: Object) -> None:
         if self._placed or self._driver is None:
@@ -246,13 +248,20 @@ class PodCgroups:
         if self._driver is None:
             return
         for qos in (BEST_EFFORT, BURSTABLE, ""):
-            await self._driver.remove(pod_name(self._kubepods, qos, uid))
+            with SECONDS.labels("destroy").time():
+                await self._driver.remove(pod_name(self._kubepods, qos, uid))
         await self._share_among_classes()
 
     async def leftovers(self) -> list[str]:
         if self._driver is None:
             return []
         return [uid for _, uid in await asyncio.to_thread(self._driver.pods, self._kubepods)]
+
+
+async def _set(driver: Driver, group: Name, limits: Limits) -> None:
+    """Makes or changes the group. Raises OSError."""
+    with SECONDS.labels("update" if driver.exists(group) else "create").time():
+        await driver.apply(group, limits)
 
 
 def default_root(cluster: str, node: str) -> Name:

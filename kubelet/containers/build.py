@@ -50,7 +50,8 @@ class NodeFacts:
 class VolumePath:
     """A volume where the kubelet has prepared it. ``persistent`` names the persistent volume behind it. ``sealed``: the mount
     itself is read-only and more, which being told so again would take from it. ``image``: below the path, each image
-    that the volume's reference comes to has a folder of its own. ``group`` is one that containers get beside their own."""
+    that the volume's reference comes to has a folder of its own. ``group`` is one that containers get beside their own.
+    ``plugin`` is upstream's name of what mounted a persistent volume."""
 
     path: str
     read_only: bool = False
@@ -59,6 +60,7 @@ class VolumePath:
     sealed: bool = False
     image: bool = False
     group: int | None = None
+    plugin: str = ""
 
 
 def sandbox_spec(pod: Object, attempt: int, node: NodeFacts, handler: str = "", cgroup_parent: str = "") -> SandboxSpec:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from kubelet.images.metrics import COLLECTED
 from kubelet.images.records import PullRecords
 from kubelet.pods.recorder import Recorder
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
@@ -157,10 +158,10 @@ class ImageCollector:
         ours = self._records.pulled_ids
         old = images_too_old(images, ours, in_use, self._used, self._began, policy, now)
         for image in old:
-            freed += await self._remove(image)
+            freed += await self._remove(image, "age")
         left = [i for i in images if i not in old]
         for image in images_to_remove(left, ours, in_use, self._used, self._first_seen, disk, policy, now):
-            freed += await self._remove(image)
+            freed += await self._remove(image, "space")
         used = 100 - disk.available * 100 // max(1, disk.capacity)
         wanted = disk.capacity * (100 - policy.low) // 100 - disk.available
         if tell and used >= policy.high and freed < wanted:
@@ -171,11 +172,12 @@ class ImageCollector:
             self._recorder.event(self._node, "Warning", "FreeDiskSpaceFailed", text)
         return freed
 
-    async def _remove(self, image: ImageRecord) -> int:
+    async def _remove(self, image: ImageRecord, reason: str) -> int:
         """The bytes that this frees: none when a container that is not ours uses the image."""
         try:
             await self._runtime.remove_image(image.id)
         except RuntimeFailure as err:
             log.debug("Image %s stays: %s", image.id, err)
             return 0
+        COLLECTED.labels(reason).inc()
         return image.size

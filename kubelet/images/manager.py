@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from kubelet.images.credentials import Credential, credentials_for
+from kubelet.images.metrics import PULL_SECONDS, size_label
 from kubelet.images.plugins import ImagePlugins
 from kubelet.images.records import PullRecords
 from kubelet.pods.backoff import Backoff
@@ -132,12 +133,14 @@ class ImageManager:
             raise ContainerFailure("ErrImagePull", str(err), self._backoff.until(key, now)) from err
         finally:
             await self.records.end(name)
+        in_all = self._clock.monotonic() - asked
         tell(
             "Normal",
             "Pulled",
             f'Successfully pulled image "{name}" in {go_duration(seconds)} '
-            f"({go_duration(self._clock.monotonic() - asked)} including waiting). Image size: {image.size} bytes.",
+            f"({go_duration(in_all)} including waiting). Image size: {image.size} bytes.",
         )
+        PULL_SECONDS.labels(size_label(image.size)).observe(in_all)
         self._backoff.collect(self._clock.now())  # as upstream: trouble that is over is remembered for ten minutes
         return image
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from kubelet.node.metrics import EVICTION_STATS_AGE, EVICTIONS
 from kubelet.node.ranking import (
     PodUse,
     disk_volumes,
@@ -83,8 +84,8 @@ class EvictionManager:
 
     async def check(self) -> list[PodWorker]:
         """One look at the machine and at the pods' local storage; who had to go. At most one goes for the machine's sake."""
-        readings = await self._read()
         now = self._clock.monotonic()
+        readings = await self._read()
         met = [t for t in self._thresholds if t.is_met(readings, before=t in self._acted_on)]
         self._since = {t: self._since.get(t, now) for t in met}
         self._met_at |= {t.signal: now for t in met}
@@ -94,6 +95,8 @@ class EvictionManager:
         self._acted_on = set(due)
         if evicted := await self._evict_for_storage():
             return evicted
+        for threshold in due:
+            EVICTION_STATS_AGE.labels(threshold.signal).observe(self._clock.monotonic() - now)
         return await self._relieve(due[0], readings) if due else []
 
     async def _relieve(self, threshold: Threshold, readings: Mapping[str, Reading]) -> list[PodWorker]:
@@ -110,6 +113,7 @@ class EvictionManager:
             message, annotations = eviction_message(threshold, readings[threshold.signal], use)
             grace = self._grace(use.pod) if threshold.soft else _GRACE_SECONDS
             if (worker := self._evict(use.pod, message, grace, annotations, disruption=True)) is not None:
+                EVICTIONS.labels(threshold.signal).inc()
                 return [worker]
         log.warning("Eviction manager: there is no pod to evict")
         return []
@@ -133,7 +137,7 @@ class EvictionManager:
         if resource == "ephemeral-storage":
             return await self._runtime.disk_usage(record.id)
         if resource == "inodes":
-            return 0  # the engine does not count them
+            return (await self._runtime.layer(record.id))[1]
         usage = await self._runtime.usage(record.id)
         return 0 if usage is None else usage.pids if signal == PIDS else usage.working_set
 
@@ -158,7 +162,8 @@ class EvictionManager:
                 if v.get("emptyDir") is not None
             }
             excess = storage_excess(worker.pod, sizes, await self._container_sizes(worker.pod))
-            if excess and (evicted := self._evict(worker.pod, excess)) is not None:
+            if excess and (evicted := self._evict(worker.pod, excess[1])) is not None:
+                EVICTIONS.labels(excess[0]).inc()
                 found.append(evicted)
         return found
 

@@ -1,4 +1,4 @@
-"""Metrics of the node's certificates and shutdown under upstream's names, served at /metrics."""
+"""Metrics of the node's certificates, shutdown and evictions under upstream's names, served at /metrics."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 import time
 
 from cryptography import x509
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 _LEFT = {
     True: Gauge(
         "kubelet_certificate_manager_server_ttl_seconds",
-        "Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. The value is in seconds until "
+        "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. The value is in seconds until "
         "certificate expiry (negative if already expired). If serving certificate is invalid or unused, the value will be +INF.",
         registry=REGISTRY,
     ),
     False: Gauge(
         "kubelet_certificate_manager_client_ttl_seconds",
-        "Gauge of the TTL (time-to-live) of the Kubelet's client certificate. The value is in seconds until certificate "
+        "[ALPHA] Gauge of the TTL (time-to-live) of the Kubelet's client certificate. The value is in seconds until certificate "
         "expiry (negative if already expired). If client certificate is invalid or unused, the value will be +INF.",
         registry=REGISTRY,
     ),
@@ -28,23 +28,35 @@ for unused in _LEFT.values():
 RENEW_ERRORS = {
     True: Counter(
         "kubelet_server_expiration_renew_errors",
-        "Counter of certificate renewal errors.",
+        "[ALPHA] Counter of certificate renewal errors.",
         registry=REGISTRY,
     ),
     False: Counter(
         "kubelet_certificate_manager_client_expiration_renew_errors",
-        "Counter of certificate renewal errors.",
+        "[ALPHA] Counter of certificate renewal errors.",
         registry=REGISTRY,
     ),
 }
+EVICTIONS = Counter(
+    "kubelet_evictions",
+    "[ALPHA] Cumulative number of pod evictions by eviction signal",
+    ["eviction_signal"],
+    registry=REGISTRY,
+)
+EVICTION_STATS_AGE = Histogram(
+    "kubelet_eviction_stats_age_seconds",
+    "[ALPHA] Time between when stats are collected, and when pod is evicted based on those stats by eviction signal",
+    ["eviction_signal"],
+    registry=REGISTRY,
+)
 SHUTDOWN_BEGUN = Gauge(
     "kubelet_graceful_shutdown_start_time_seconds",
-    "Last graceful shutdown start time since unix epoch in seconds",
+    "[ALPHA] Last graceful shutdown start time since unix epoch in seconds",
     registry=REGISTRY,
 )
 SHUTDOWN_OVER = Gauge(
     "kubelet_graceful_shutdown_end_time_seconds",
-    "Last graceful shutdown start time since unix epoch in seconds",
+    "[ALPHA] Last graceful shutdown end time since unix epoch in seconds",
     registry=REGISTRY,
 )
 

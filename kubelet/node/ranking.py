@@ -78,8 +78,10 @@ def thresholds_to_act_on(met: Iterable[Threshold], since: Mapping[Threshold, flo
     return sorted(due, key=lambda t: (RESOURCES[t.signal] != "memory", t.soft, t.signal))
 
 
-def storage_excess(pod: Object, volumes: Mapping[str, int], containers: Mapping[str, int] | None = None) -> str:
-    """Why a pod has to go for the local storage it uses; empty if it may stay.
+def storage_excess(
+    pod: Object, volumes: Mapping[str, int], containers: Mapping[str, int] | None = None
+) -> tuple[str, str] | None:
+    """Why a pod has to go for the local storage it uses, as signal and message; None if it may stay.
 
     In bytes: each emptyDir volume, and each container's writable layer and logs.
     """
@@ -88,19 +90,19 @@ def storage_excess(pod: Object, volumes: Mapping[str, int], containers: Mapping[
         limit = (volume.get("emptyDir") or {}).get("sizeLimit")
         if limit and volumes.get(volume["name"], 0) > quantity.parse(limit).value > 0:
             shown = quantity.canonical(limit)
-            return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{shown}". '
+            return "emptydirfs.limit", f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{shown}". '
     on_disk = sum(size for name, size in volumes.items() if name in disk_volumes(pod))
     total = pod_limits(pod).get(_STORAGE)
     if total is not None and on_disk + sum(containers.values()) > total.value:
-        return f"Pod ephemeral local storage usage exceeds the total limit of containers {total}. "
+        message = f"Pod ephemeral local storage usage exceeds the total limit of containers {total}. "
+        return "ephemeralpodfs.limit", message
     for container in podspec.containers(pod):
         limit = storage_limit(container)
         if limit and containers.get(container["name"], 0) > quantity.parse(limit).value > 0:
-            return (
-                f"Container {container['name']} exceeded its local ephemeral storage limit "
-                f'"{quantity.canonical(limit)}". '
-            )
-    return ""
+            shown = quantity.canonical(limit)
+            message = f'Container {container["name"]} exceeded its local ephemeral storage limit "{shown}". '
+            return "ephemeralcontainerfs.limit", message
+    return None
 
 
 def storage_limit(container: Mapping[str, Any]) -> str:

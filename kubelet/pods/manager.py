@@ -9,6 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from kubelet.pods import spec as podspec
 from kubelet.pods.allocation import retry_order
 from kubelet.pods.kit import Kit
+from kubelet.pods.metrics import (
+    CONTAINERS_PER_POD,
+    ORPHANED_PODS,
+    RESTARTED_PODS,
+    WORKER_START_SECONDS,
+    count_rejection,
+)
 from kubelet.pods.room import NoVictims, Victims, gone, nobody, preempt
 from kubelet.pods.within import within
 from kubelet.pods.worker import PodWorker
@@ -77,6 +84,7 @@ class PodManager:
         refusal = self._judge(worker) if new else None
         doubtful = refusal is not None and refusal[0] in _DOUBTFUL
         leaving = self._decide(worker, refusal) if new and not doubtful else []
+        CONTAINERS_PER_POD.observe(len(podspec.containers(pod)))
         name = f"pod {podspec.format_pod(pod)}"
         self._tasks[uid] = asyncio.create_task(self._run(worker, leaving, doubtful=doubtful), name=name)
 
@@ -102,6 +110,7 @@ class PodManager:
         return leaving
 
     def _refuse(self, worker: PodWorker, refusal: Refusal) -> None:
+        count_rejection(refusal[0])
         self._kit.recorder.event(worker.pod, "Warning", *refusal)
         worker.refuse(refusal[0], f"Pod was rejected: {refusal[1]}")
 
@@ -119,7 +128,7 @@ class PodManager:
 
     async def _run(self, worker: PodWorker, leaving: list[PodWorker], *, doubtful: bool) -> None:
         """``leaving`` are those that make room for it."""
-        uid = worker.ref.uid
+        uid, seen = worker.ref.uid, self._kit.clock.monotonic()
         try:
             if podspec.is_static(worker.pod):
                 await self._after_predecessors(worker)
@@ -127,6 +136,7 @@ class PodManager:
                 leaving = await self._look_again(worker)
             if leaving:
                 await worker.unless_ending(gone(leaving, self._kit.recorder, self._kit.clock))
+            WORKER_START_SECONDS.observe(self._kit.clock.monotonic() - seen)
             await worker.run()
         except Exception:
             log.exception("Pod %s", podspec.format_pod(worker.pod))
@@ -138,6 +148,7 @@ class PodManager:
             for other in sorted(waiting, key=lambda w: retry_order(w.pod, w.allocated)):
                 other.wake()
             if (pod := self._again.pop(uid, None)) is not None and not self._closing:
+                RESTARTED_PODS.labels("true" if podspec.is_static(pod) else "").inc()
                 self.put(pod)
 
     async def _after_predecessors(self, worker: PodWorker) -> None:
@@ -153,6 +164,9 @@ class PodManager:
 
     def pods(self) -> list[Object]:
         return [w.pod for w in self._workers.values()]
+
+    def workers(self) -> Iterable[PodWorker]:
+        return list(self._workers.values())
 
     def active(self) -> Iterable[PodWorker]:
         return [w for w in self._workers.values() if not w.ending]
@@ -233,6 +247,7 @@ class PodManager:
     async def _remove_orphan(self, uid: str, record: PodRecord | None) -> None:
         runtime = self._kit.runtime
         if record is not None:
+            ORPHANED_PODS.inc()
             log.info("Pod %s/%s is unknown here: removing its containers", record.pod.namespace, record.pod.name)
             for container in record.running:
                 await runtime.signal(container.id, "")

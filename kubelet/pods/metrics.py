@@ -2,74 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kubelet.pods.kit import Publish
-from kubeling.api.meta import Object, uid_of
+from kubeling.api.meta import Object, parse_time, uid_of
 from kubeling.client.clock import Clock
 
 REGISTRY = CollectorRegistry()
-WORKER_SECONDS = Histogram(
+_STARTS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(name, f"[ALPHA] {text}", labels, registry=REGISTRY)
+
+
+def _seconds(name: str, text: str, *labels: str, buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS) -> Histogram:
+    return Histogram(name, f"[ALPHA] {text}", labels, buckets=buckets, registry=REGISTRY)
+
+
+WORKER_SECONDS = _seconds(
     "kubelet_pod_worker_duration_seconds",
     "Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync",
-    ["operation_type"],
-    registry=REGISTRY,
+    "operation_type",
 )
-PREEMPTIONS = Counter(
-    "kubelet_preemptions",
-    "[ALPHA] Cumulative number of pod preemptions by preemption resource",
-    ["preemption_signal"],
-    registry=REGISTRY,
+WORKER_START_SECONDS = _seconds(
+    "kubelet_pod_worker_start_duration_seconds", "Duration in seconds from kubelet seeing a pod to starting a worker."
 )
-_BUCKETS = (
-    0.5,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    10,
-    20,
-    30,
-    45,
-    60,
-    120,
-    180,
-    240,
-    300,
-    360,
-    480,
-    600,
-    900,
-    1200,
-    1800,
-    2700,
-    3600,
+STATUS_SECONDS = _seconds(
+    "kubelet_pod_status_sync_duration_seconds",
+    "Duration in seconds to sync a pod status update. Measures time from detection of a change to pod status until the API is "
+    "successfully updated for that pod, even if multiple intevening changes to pod status occur.",
+    buckets=(0.010, 0.050, 0.100, 0.500, 1, 5, 10, 20, 30, 45, 60),
 )
-_START_SECONDS = Histogram(
+_START_SECONDS = _seconds(
     "kubelet_pod_start_duration_seconds",
     "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
-    buckets=_BUCKETS,
-    registry=REGISTRY,
+    buckets=_STARTS,
 )
+_TOTAL_SECONDS = _seconds(
+    "kubelet_pod_start_total_duration_seconds",
+    "Duration in seconds to start a pod since creation, including time to pull images and run init containers, measured from pod "
+    "creation timestamp to when all its containers are reported as started and observed via watch",
+    buckets=_STARTS,
+)
+CONTAINERS_PER_POD = _seconds(
+    "kubelet_containers_per_pod_count", "The number of containers per pod.", buckets=(1, 2, 4, 8, 16)
+)
+REJECTIONS = _counter(
+    "kubelet_admission_rejections", "Cumulative number pod admission rejections by the Kubelet.", "reason"
+)
+PREEMPTIONS = _counter(
+    "kubelet_preemptions", "Cumulative number of pod preemptions by preemption resource", "preemption_signal"
+)
+STARTED_CONTAINERS = _counter("kubelet_started_containers", "Cumulative number of containers started", "container_type")
+STARTED_CONTAINERS_ERRORS = _counter(
+    "kubelet_started_containers_errors",
+    "Cumulative number of errors when starting containers",
+    "container_type",
+    "code",
+)
+ORPHANED_PODS = _counter(
+    "kubelet_orphaned_runtime_pods",
+    "Number of pods that have been detected in the container runtime without being already known to the pod worker. This typically "
+    "indicates the kubelet was restarted while a pod was force deleted in the API or in the local configuration, which is unusual.",
+)
+RESTARTED_PODS = _counter(
+    "kubelet_restarted_pods",
+    "Number of pods that have been restarted because they were deleted and recreated with the same UID while the kubelet was "
+    "watching them (common for static pods, extremely uncommon for API pods)",
+    "static",
+)
+# container types by the kinds of ``kubelet.pods.actions.Start``
+CONTAINER_TYPES = {"container": "container", "init": "init_container", "ephemeral": "ephemeral_container"}
+# what upstream names; extended resources are one, and all others are Other
+_REJECTION_REASONS = frozenset(
+    {
+        "AppArmor",
+        "PodOSSelectorNodeLabelDoesNotMatch",
+        "PodOSNotSupported",
+        "UnexpectedAdmissionError",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfephemeral-storage",
+        "OutOfpods",
+        "Evicted",
+        "SysctlForbidden",
+        "NodeShutdown",
+    }
+)
+
+
+def count_rejection(reason: str) -> None:
+    """A pod was not let in."""
+    extended = "OutOfExtendedResources" if reason.startswith("OutOf") else "Other"
+    REJECTIONS.labels(reason if reason in _REJECTION_REASONS else extended).inc()
+
+
+def all_started(status: Object) -> bool:
+    """Whether every regular container has run."""
+    states = [s.get("state") or {} for s in status.get("containerStatuses") or ()]
+    return bool(states) and all("running" in s or "terminated" in s for s in states)
 
 
 class PodStarts:
-    """Publishes statuses, and measures how long pods take from their first to the one that says Running."""
+    """Publishes statuses, and measures how long pods take: from the first status to the one that says Running, and from creation
+    until all containers have started."""
 
     def __init__(self, publish: Publish, clock: Clock) -> None:
         self._publish, self._clock = publish, clock
         self._begun: dict[str, float] = {}
+        self._starting: set[str] = set()
 
     def publish(self, pod: Object, status: Object) -> None:
         uid, phase, now = uid_of(pod), status.get("phase"), self._clock.monotonic()
         if phase == "Pending":
             self._begun.setdefault(uid, now)
+            self._starting.add(uid)
         elif (begun := self._begun.pop(uid, None)) is not None and phase == "Running":
             _START_SECONDS.observe(now - begun)
+        if uid in self._starting and phase != "Pending" and all_started(status):
+            self._starting.discard(uid)
+            if created := pod["metadata"].get("creationTimestamp"):  # a static pod has none
+                _TOTAL_SECONDS.observe((self._clock.now() - parse_time(created)).total_seconds())
         self._publish(pod, status)
 
     def forget(self, uid: str) -> None:
+        self._starting.discard(uid)
         self._begun.pop(uid, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.conditions import OWN, PASSING, SOMETIMES
+from kubelet.pods.metrics import STATUS_SECONDS
 from kubeling.api.errors import StatusError, is_conflict, is_not_found
 from kubeling.api.meta import Object, name_of, namespace_of, uid_of
 from kubeling.api.resources import PODS
@@ -64,6 +65,7 @@ class StatusReporter:
     def __init__(self, client: Client, latest: Callable[[Object], Object | None], clock: Clock) -> None:
         self._client, self._latest, self._clock = client, latest, clock
         self._pending: dict[str, tuple[Object, Object]] = {}
+        self._since: dict[str, float] = {}  # when the oldest status that the API lacks came up
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._sent: dict[str, tuple[Object, Object]] = {}  # uid: last status sent, and the object that came back
 
@@ -71,6 +73,7 @@ class StatusReporter:
         """Sends the status soon; a newer one takes its place."""
         uid = uid_of(pod)
         self._pending[uid] = (pod, status)
+        self._since.setdefault(uid, self._clock.monotonic())
         if uid not in self._busy:
             self._busy[uid] = asyncio.create_task(self._drain(uid), name=f"status {podspec.format_pod(pod)}")
 
@@ -79,8 +82,10 @@ class StatusReporter:
         try:
             while uid in self._pending:
                 pod, status = self._pending.pop(uid)
+                since = self._since.pop(uid)
                 try:
-                    await self._send(uid, pod, status)
+                    if await self._send(uid, pod, status):
+                        STATUS_SECONDS.observe(self._clock.monotonic() - since)
                     delay = _RETRY_FIRST
                 except (ClientError, StatusError) as err:
                     if is_not_found(err):
@@ -92,22 +97,23 @@ class StatusReporter:
                     level = logging.DEBUG if is_conflict(err) else logging.WARNING
                     log.log(level, "Status of pod %s: %s; trying again", podspec.format_pod(pod), err)
                     self._pending.setdefault(uid, (pod, status))
+                    self._since[uid] = since
                     await self._clock.sleep(delay)
                     delay = min(delay * 2, _RETRY_MAX)
         finally:
             self._busy.pop(uid, None)
 
-    async def _send(self, uid: str, pod: Object, status: Object) -> None:
+    async def _send(self, uid: str, pod: Object, status: Object) -> bool:
+        """Whether there was anything to tell."""
         target = self._newest(uid, pod)
-        if target is None:
-            return
-        patch = status_patch(target, status)
-        if not patch:
-            return
+        patch = status_patch(target, status) if target is not None else None
+        if target is None or not patch:
+            return False
         answer = await self._client.patch(
             PODS, name_of(target), patch, namespace_of(target), kind=PatchKind.STRATEGIC, subresource="status"
         )
         self._sent[uid] = (status, answer)
+        return True
 
     def _newest(self, uid: str, pod: Object) -> Object | None:
         """The API's object: the watch's, unless our last write answered with a newer one."""
@@ -152,6 +158,7 @@ class StatusReporter:
     def forget(self, uid: str) -> None:
         self._sent.pop(uid, None)
         self._pending.pop(uid, None)
+        self._since.pop(uid, None)
 
 
 def _version(obj: Object) -> int:

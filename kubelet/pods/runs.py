@@ -14,6 +14,7 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.ground import PodGround
 from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
+from kubelet.pods.metrics import CONTAINER_TYPES, STARTED_CONTAINERS, STARTED_CONTAINERS_ERRORS
 from kubelet.pods.report import PodReport
 from kubelet.pods.resize import Resize, memory_refusal, resizes
 from kubelet.pods.turns import Turns
@@ -142,9 +143,12 @@ class PodRuns:
         if step.after is not None and step.after.state is State.EXITED:
             event = step.after.finished_at or step.after.created_at
             kit.backoff.next(current.backoff_key(step.container), event, kit.clock.now())
+        type_ = CONTAINER_TYPES[step.kind]
+        STARTED_CONTAINERS.labels(type_).inc()
         try:
             await kit.starter.start(current.allocated, step, observed, self._ground.volumes)
         except ContainerFailure as err:
+            STARTED_CONTAINERS_ERRORS.labels(type_, err.reason).inc()
             self._report.failed(step.container["name"], err)
             await self._after_failure(step.container, err)
             return False

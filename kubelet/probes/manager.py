@@ -12,11 +12,12 @@ from typing import Any
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Verdicts
 from kubelet.pods.recorder import Recorder, field_path
-from kubelet.probes.metrics import PROBE_RESULTS
+from kubelet.probes.metrics import PROBE_RESULTS, PROBE_SECONDS, forget_probes
 from kubelet.probes.outcome import Outcome, Verdict
 from kubelet.probes.prober import Prober
 from kubelet.probes.tally import Tally
 from kubelet.runtime.records import ContainerRecord, PodRecord
+from kubelet.runtime.specs import PodRef
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 
@@ -59,6 +60,7 @@ class ProbeManager:
         self._prober, self._recorder, self._clock = prober, recorder, clock
         self._born = clock.now()
         self._runs: dict[str, dict[str, _Run]] = {}
+        self._counted: dict[str, set[tuple[str, str, PodRef]]] = {}  # by the pod's UID: what metrics tell of
 
     def follow(
         self, pod: Object, observed: PodRecord, ip: str, wake: Callable[[], None], *, ending: bool = False
@@ -123,15 +125,20 @@ class ProbeManager:
                 await self._clock.sleep(min(period, 1.0))
 
     async def _once(self, run: _Run, kind: str, probe: Mapping[str, Any]) -> Outcome:
+        begun, ref = self._clock.monotonic(), podspec.ref_of(run.pod)
         for _ in range(_TRIES):
             outcome = await self._prober.probe(probe, run.container, run.record.id, run.ip)
             if outcome.verdict is not Verdict.UNKNOWN:
                 break
-        ref = podspec.ref_of(run.pod)
+        self._counted.setdefault(ref.uid, set()).add((kind.capitalize(), run.record.name, ref))
         result = {Verdict.SUCCESS: "successful", Verdict.WARNING: "successful", Verdict.FAILURE: "failed"}
         PROBE_RESULTS.labels(
             kind.capitalize(), result.get(outcome.verdict, "unknown"), run.record.name, ref.name, ref.namespace, ref.uid
         ).inc()
+        if outcome.verdict is not Verdict.FAILURE:  # as upstream: how long failures take says nothing
+            PROBE_SECONDS.labels(kind.capitalize(), run.record.name, ref.name, ref.namespace).observe(
+                self._clock.monotonic() - begun
+            )
         title, where = kind.capitalize(), field_path(run.pod, run.container)
         # an id would make every event one of its own
         outcome = replace(outcome, output=outcome.output.replace(run.record.id, run.record.name))
@@ -161,6 +168,8 @@ class ProbeManager:
     def forget(self, uid: str) -> None:
         for run in self._runs.pop(uid, {}).values():
             _stop(run)
+        for type_, container, ref in self._counted.pop(uid, ()):
+            forget_probes(type_, container, ref)
 
 
 def _stop(run: _Run) -> None:

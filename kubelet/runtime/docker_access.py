@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from kubelet.runtime.records import (
     SandboxRecord,
     State,
 )
-from kubelet.volumes.usage import folder_size
+from kubelet.volumes.usage import folder_size, folder_usage
 
 
 class DockerAccess(DockerRecords):
@@ -96,6 +97,18 @@ class DockerAccess(DockerRecords):
         except NotFound:
             return None
         return usage_from(stats)
+
+    async def layer(self, container_id: str) -> tuple[int, int]:
+        try:
+            found = await call(self._engine._query_json(f"containers/{container_id}/json"))
+            folder = Path(((found.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or "/nowhere")
+            if await asyncio.to_thread(os.access, folder, os.R_OK | os.X_OK):
+                return await asyncio.to_thread(folder_usage, folder)
+            # an engine on another machine, or one that keeps layers otherwise: it counts bytes alone
+            found = await call(self._engine._query_json(f"containers/{container_id}/json", params={"size": "1"}))
+        except NotFound:
+            return 0, 0
+        return int(found.get("SizeRw") or 0), 0
 
     async def disk_usage(self, container_id: str) -> int:
         try:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from kubelet.runtime.specs import SandboxSpec
+
 REGISTRY = CollectorRegistry()
 ENDPOINTS_FREED = Counter(
     "kubeling_network_endpoints_freed",
@@ -18,35 +20,49 @@ ENDPOINTS_FREED = Counter(
 _OPERATION = ["operation_type"]
 _OPERATIONS = Counter(
     "kubelet_runtime_operations",
-    "Cumulative number of runtime operations by operation type.",
+    "[ALPHA] Cumulative number of runtime operations by operation type.",
     _OPERATION,
     registry=REGISTRY,
 )
 _ERRORS = Counter(
     "kubelet_runtime_operations_errors",
-    "Cumulative number of runtime operation errors by operation type.",
+    "[ALPHA] Cumulative number of runtime operation errors by operation type.",
     _OPERATION,
     registry=REGISTRY,
 )
 _SECONDS = Histogram(
     "kubelet_runtime_operations_duration_seconds",
-    "Duration in seconds of runtime operations. Broken down by operation type.",
+    "[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.",
     _OPERATION,
     buckets=[0.005 * 2.5**n for n in range(14)],
     registry=REGISTRY,
 )
 _RELIST = Histogram(
-    "kubelet_pleg_relist_duration_seconds", "Duration in seconds for relisting pods in PLEG.", registry=REGISTRY
+    "kubelet_pleg_relist_duration_seconds", "[ALPHA] Duration in seconds for relisting pods in PLEG.", registry=REGISTRY
 )
 _INTERVAL = Histogram(
-    "kubelet_pleg_relist_interval_seconds", "Interval in seconds between relisting in PLEG.", registry=REGISTRY
+    "kubelet_pleg_relist_interval_seconds", "[ALPHA] Interval in seconds between relisting in PLEG.", registry=REGISTRY
 )
 _SEEN = Gauge(
-    "kubelet_pleg_last_seen_seconds", "Timestamp in seconds when PLEG was last seen active.", registry=REGISTRY
+    "kubelet_pleg_last_seen_seconds", "[ALPHA] Timestamp in seconds when PLEG was last seen active.", registry=REGISTRY
 )
-_PODS = Counter("kubelet_started_pods", "Cumulative number of pods started", registry=REGISTRY)
+_PODS = Counter("kubelet_started_pods", "[ALPHA] Cumulative number of pods started", registry=REGISTRY)
 _PODS_FAILED = Counter(
-    "kubelet_started_pods_errors", "Cumulative number of errors when starting pods", registry=REGISTRY
+    "kubelet_started_pods_errors", "[ALPHA] Cumulative number of errors when starting pods", registry=REGISTRY
+)
+
+_HANDLER = ["runtime_handler"]
+_SANDBOX_SECONDS = Histogram(
+    "kubelet_run_podsandbox_duration_seconds",
+    "[ALPHA] Duration in seconds of the run_podsandbox operations. Broken down by RuntimeClass.Handler.",
+    _HANDLER,
+    registry=REGISTRY,
+)
+_SANDBOX_ERRORS = Counter(
+    "kubelet_run_podsandbox_errors",
+    "[ALPHA] Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.",
+    _HANDLER,
+    registry=REGISTRY,
 )
 
 # methods of a runtime, and what upstream calls the same
@@ -69,7 +85,8 @@ _NAMES = {
     "remove_image": "remove_image",
 }
 T = TypeVar("T")
-After = Callable[[float, float, bool], None]  # when it began and ended, on a monotonic clock, and whether it failed
+# what the operation was given, when it began and ended on a monotonic clock, and whether it failed
+After = Callable[[tuple[Any, ...], float, float, bool], None]
 
 
 class _Relists:
@@ -78,7 +95,7 @@ class _Relists:
     def __init__(self) -> None:
         self._last = 0.0
 
-    def looked(self, began: float, ended: float, failed: bool) -> None:
+    def looked(self, given: tuple[Any, ...], began: float, ended: float, failed: bool) -> None:
         _RELIST.observe(ended - began)
         if self._last:
             _INTERVAL.observe(began - self._last)
@@ -87,10 +104,13 @@ class _Relists:
             _SEEN.set_to_current_time()
 
 
-def _pod_started(began: float, ended: float, failed: bool) -> None:
+def _pod_started(given: tuple[SandboxSpec], began: float, ended: float, failed: bool) -> None:
+    handler = given[0].handler
     _PODS.inc()
+    _SANDBOX_SECONDS.labels(handler).observe(ended - began)
     if failed:
         _PODS_FAILED.inc()
+        _SANDBOX_ERRORS.labels(handler).inc()
 
 
 def measured(runtime: type[T]) -> type[T]:
@@ -119,6 +139,6 @@ def _measured(
             ended = time.monotonic()
             _SECONDS.labels(name).observe(ended - begun)
             if after is not None:
-                after(begun, ended, failed)
+                after(args[1:], begun, ended, failed)
 
     return run

@@ -118,6 +118,10 @@ class Runtime(Protocol):
 
     async def usage(self, container_id: str) -> ContainerUsage | None: ...
 
+    async def layer(self, container_id: str) -> tuple[int, int]:
+        """Bytes and files of what the container has written beside its volumes; no bytes and files for one that has gone."""
+        ...
+
     async def disk_usage(self, container_id: str) -> int:
         """Bytes of the container's writable layer and its logs."""
         ...

@@ -143,6 +143,17 @@ class InterfaceUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceUsage:
+    """What was read from and written to a disk; ``number`` is major and minor."""
+
+    number: tuple[int, int]
+    reads: int = 0
+    writes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerUsage:
     """One sample. CPU in nanoseconds since start, memory in bytes; ``interfaces`` are those of the whole pod."""
 
@@ -155,3 +166,14 @@ class ContainerUsage:
     page_faults: int = 0
     major_page_faults: int = 0
     interfaces: tuple[InterfaceUsage, ...] = ()
+    user_nanos: int = 0
+    system_nanos: int = 0
+    periods: int = 0  # of the CPU quota: all, those in which the container was held back, and for how long in all
+    throttled_periods: int = 0
+    throttled_nanos: int = 0
+    cache: int = 0
+    mapped_file: int = 0
+    swap: int | None = None  # None where the kernel does not count it
+    highest: int | None = None  # memory; None where nobody remembers it
+    failures: int | None = None  # how often the memory limit was hit
+    devices: tuple[DeviceUsage, ...] = ()

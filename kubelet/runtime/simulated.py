@@ -150,6 +150,9 @@ class SimulatedRuntime:
     async def usage(self, container_id: str) -> ContainerUsage | None:
         return ContainerUsage(0, 0, 0, 1, at=self._clock.now()) if container_id in self._containers else None
 
+    async def layer(self, container_id: str) -> tuple[int, int]:
+        return 0, 0
+
     async def disk_usage(self, container_id: str) -> int:
         return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +10,22 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from kubelet.node.machine import memory_info
 from kubelet.pods.manager import PodManager
 from kubelet.probes.metrics import REGISTRY as PROBE_REGISTRY
-from kubelet.runtime.protocol import Runtime
+from kubelet.runtime.protocol import Runtime, RuntimeFailure
 from kubelet.runtime.records import PodRecord
 from kubelet.server.auth import Gate
-from kubelet.server.cadvisor import cadvisor_metrics
+from kubelet.server.cadvisor import cadvisor_metrics, read_machine_figures
 from kubelet.server.containers import ContainerApi
+from kubelet.server.disks import Disks, disk_metrics
 from kubelet.server.http import Request, Response, Upgrade, error_response, json_response
-from kubelet.server.metrics import health_slis, resource_metrics
+from kubelet.server.metrics import failed_scrape, health_slis, resource_metrics
 from kubelet.server.node_logs import NOT_FOUND, serve_file
 from kubelet.server.own_metrics import OwnMetrics
-from kubelet.server.stats import Usage
+from kubelet.server.stats import Sample, Usage, by_pod
 from kubelet.server.summary import Summary
 from kubelet.server.zpages import flagz, statusz
+from kubelet.volumes.manager import VolumeManager
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 from kubeling.client.logs import set_verbosity
@@ -72,7 +72,8 @@ def running_pod(record: PodRecord) -> Object:
 
 
 class KubeletApi:
-    """Answers requests about the node's pods. ``configuration`` is what /configz shows, ``flags`` what /flagz does."""
+    """Answers requests about the node's pods. ``configuration`` is what /configz shows, ``flags`` what /flagz does; disks are
+    measured every ``stats_period`` seconds at the most."""
 
     def __init__(
         self,
@@ -83,6 +84,8 @@ class KubeletApi:
         *,
         node_name: str,
         configuration: Mapping[str, Any],
+        volumes: VolumeManager,
+        stats_period: float = 60.0,
         pods_folder: Path = Path("/var/lib/kubelet/pods"),
         version: str = "1.36",
         flags: Mapping[str, str] | None = None,
@@ -90,8 +93,9 @@ class KubeletApi:
     ) -> None:
         self._pods, self._runtime, self._gate, self._clock = pods, runtime, gate, clock
         self._node, self._configuration, self._logs_folder = node_name, configuration, logs_folder
-        self._usage = Usage(runtime)
-        self._stats = Summary(self._usage, runtime, node_name, pods_folder)
+        self._usage, self._volumes = Usage(runtime), volumes
+        self._disks = Disks(runtime, clock, volumes.mounted, stats_period)
+        self._stats = Summary(self._usage, runtime, node_name, pods_folder, self._disks)
         self._metrics = OwnMetrics(node_name, version)
         self._version, self._flags, self._started = version, flags or {}, clock.now()
         of_pod = r"/([^/]+)/([^/]+)(?:/([^/]+))?"  # namespace, name and, where it has to be that very pod, the UID
@@ -182,21 +186,27 @@ class KubeletApi:
         return json_response({"kubeletconfig": dict(self._configuration)})
 
     async def _own_metrics(self, request: Request) -> Answer:
-        active = [worker.pod for worker in self._pods.active()]
-        records = (await self._runtime.pods()).values()
-        return Response(200, self._metrics.text(self._pods.pods(), active, records), _METRICS_TYPE)
+        self._metrics.count_pods(self._pods.workers(), (await self._runtime.pods()).values())
+        self._metrics.count_volumes(self._volumes.totals(self._pods.pods()))
+        found = [(s[0].pod, await self._disks.of(s[0].pod, s)) for s in by_pod(await self._samples()).values()]
+        return Response(200, self._metrics.text() + disk_metrics(found).encode(), _METRICS_TYPE)
+
+    async def _samples(self) -> list[Sample]:
+        return await self._usage.samples(self._pods.pods(), self._clock.monotonic())
 
     async def _probes(self, request: Request) -> Answer:
         return Response(200, generate_latest(PROBE_REGISTRY), _METRICS_TYPE)
 
     async def _resource(self, request: Request) -> Answer:
-        samples = await self._usage.samples(self._pods.pods(), self._clock.monotonic())
-        return Response(200, resource_metrics(samples).encode(), _METRICS_TYPE)
+        try:
+            text = resource_metrics(await self._samples(), self._clock.now())
+        except RuntimeFailure:
+            text = failed_scrape()
+        return Response(200, text.encode(), _METRICS_TYPE)
 
     async def _cadvisor(self, request: Request) -> Answer:
-        samples = await self._usage.samples(self._pods.pods(), self._clock.monotonic())
-        cpus, memory = os.cpu_count() or 1, memory_info()["MemTotal"]
-        return Response(200, cadvisor_metrics(samples, cpus, memory).encode(), _METRICS_TYPE)
+        text = cadvisor_metrics(await self._samples(), read_machine_figures(self._clock.now()))
+        return Response(200, text.encode(), _METRICS_TYPE)
 
     async def _summary(self, request: Request) -> Answer:
         now, monotonic, brief = self._clock.now(), self._clock.monotonic(), request.flag("only_cpu_and_memory")

@@ -2,36 +2,133 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
+from kubelet.node.machine import memory_info
+from kubelet.node.signals import memory_available
 from kubelet.pods import spec as podspec
 from kubelet.runtime.pause import IMAGE as PAUSE_IMAGE
-from kubelet.runtime.records import ContainerUsage, InterfaceUsage
+from kubelet.runtime.records import ContainerUsage, DeviceUsage, InterfaceUsage
 from kubelet.runtime.specs import Resources
-from kubelet.server.metrics import line
-from kubelet.server.stats import Sample, by_pod
+from kubelet.server.metrics import family, line
+from kubelet.server.stats import Sample, by_pod, node_cpu_nanos
 
 _NANO = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFigures:
+    """``root``: figures of everything that runs, by the metric's name. Sizes in bytes."""
+
+    cpus: int
+    memory: int
+    swap: int
+    at: datetime
+    root: Mapping[str, float]
+
+
+def read_machine_figures(now: datetime) -> MachineFigures:
+    """Raises OSError."""
+    memory = memory_info()
+    root = {
+        "container_cpu_usage_seconds_total": node_cpu_nanos() * _NANO,
+        "container_memory_usage_bytes": memory["MemTotal"] - memory["MemFree"],
+        "container_memory_working_set_bytes": memory["MemTotal"] - memory_available(memory),
+        "container_memory_rss": memory.get("AnonPages", 0),
+        "container_memory_cache": memory.get("Cached", 0),
+        "container_memory_swap": memory["SwapTotal"] - memory["SwapFree"],
+    }
+    return MachineFigures(os.cpu_count() or 1, memory["MemTotal"], memory["SwapTotal"], now, root)
+
+
 Row = tuple[Sample, Mapping[str, str], float]
 
-_USAGE: tuple[tuple[str, str, str, Mapping[str, str], Callable[[ContainerUsage], float]], ...] = (
+# name, kind, description, further labels, figure; None: it is not known
+Figure = tuple[str, str, str, Mapping[str, str], Callable[[ContainerUsage], float | None]]
+_COUNTER, _GAUGE, _WHOLE = "counter", "gauge", {"cpu": "total"}
+_USAGE: tuple[Figure, ...] = (
+    (
+        "container_cpu_cfs_periods_total",
+        _COUNTER,
+        "Number of elapsed enforcement period intervals.",
+        {},
+        lambda u: u.periods or None,
+    ),
+    (
+        "container_cpu_cfs_throttled_periods_total",
+        _COUNTER,
+        "Number of throttled period intervals.",
+        {},
+        lambda u: u.throttled_periods if u.periods else None,
+    ),
+    (
+        "container_cpu_cfs_throttled_seconds_total",
+        _COUNTER,
+        "Total time duration the container has been throttled.",
+        {},
+        lambda u: u.throttled_nanos * _NANO if u.periods else None,
+    ),
+    (
+        "container_cpu_system_seconds_total",
+        _COUNTER,
+        "Cumulative system cpu time consumed in seconds.",
+        {},
+        lambda u: u.system_nanos * _NANO,
+    ),
     (
         "container_cpu_usage_seconds_total",
-        "counter",
+        _COUNTER,
         "Cumulative cpu time consumed in seconds.",
-        {"cpu": "total"},
+        _WHOLE,
         lambda u: u.cpu_nanos * _NANO,
     ),
-    ("container_memory_rss", "gauge", "Size of RSS in bytes.", {}, lambda u: u.rss),
+    (
+        "container_cpu_user_seconds_total",
+        _COUNTER,
+        "Cumulative user cpu time consumed in seconds.",
+        {},
+        lambda u: u.user_nanos * _NANO,
+    ),
+    (
+        "container_last_seen",
+        _GAUGE,
+        "Last time a container was seen by the exporter",
+        {},
+        lambda u: int(u.at.timestamp()) if u.at else None,
+    ),
+    ("container_memory_cache", _GAUGE, "Number of bytes of page cache memory.", {}, lambda u: u.cache),
+    ("container_memory_failcnt", _COUNTER, "Number of memory usage hits limits", {}, lambda u: u.failures),
+    ("container_memory_mapped_file", _GAUGE, "Size of memory mapped files in bytes.", {}, lambda u: u.mapped_file),
+    (
+        "container_memory_max_usage_bytes",
+        _GAUGE,
+        "Maximum memory usage recorded in bytes",
+        {},
+        lambda u: u.highest,
+    ),
+    ("container_memory_rss", _GAUGE, "Size of RSS in bytes.", {}, lambda u: u.rss),
+    ("container_memory_swap", _GAUGE, "Container swap usage in bytes.", {}, lambda u: u.swap),
     (
         "container_memory_usage_bytes",
-        "gauge",
+        _GAUGE,
         "Current memory usage in bytes, including all memory regardless of when it was accessed",
         {},
         lambda u: u.memory_bytes,
     ),
-    ("container_memory_working_set_bytes", "gauge", "Current working set in bytes.", {}, lambda u: u.working_set),
-    ("container_processes", "gauge", "Number of processes running inside the container.", {}, lambda u: u.pids),
+    ("container_memory_working_set_bytes", _GAUGE, "Current working set in bytes.", {}, lambda u: u.working_set),
+    ("container_processes", _GAUGE, "Number of processes running inside the container.", {}, lambda u: u.pids),
+)
+
+_DISKS: tuple[tuple[str, str, Callable[[DeviceUsage], int]], ...] = (
+    ("container_fs_reads_bytes_total", "Cumulative count of bytes read", lambda d: d.read_bytes),
+    ("container_fs_reads_total", "Cumulative count of reads completed", lambda d: d.reads),
+    ("container_fs_writes_bytes_total", "Cumulative count of bytes written", lambda d: d.written_bytes),
+    ("container_fs_writes_total", "Cumulative count of writes completed", lambda d: d.writes),
 )
 
 _SPEC: tuple[tuple[str, str, Callable[[Resources], float]], ...] = (
@@ -81,10 +178,24 @@ def _labels(sample: Sample) -> dict[str, str]:
     }
 
 
+@functools.cache
+def device_name(number: tuple[int, int]) -> str:
+    """Of a block device; empty where the machine does not know it."""
+    found = Path(f"/sys/dev/block/{number[0]}:{number[1]}")
+    return f"/dev/{found.resolve().name}" if found.exists() else ""
+
+
 def _families(samples: list[Sample]) -> Iterator[tuple[str, str, str, list[Row]]]:
     """Name, kind, description, and the rows with what is added to a sample's labels."""
     for name, kind, text, more, value in _USAGE:
-        yield name, kind, text, [(s, more, value(s.usage)) for s in samples]
+        yield name, kind, text, [(s, more, found) for s in samples if (found := value(s.usage)) is not None]
+    for name, text, count in _DISKS:
+        yield (
+            name,
+            _COUNTER,
+            text,
+            [(s, {"device": device_name(d.number)}, float(count(d))) for s in samples for d in s.usage.devices],
+        )
     faults: list[Row] = [
         (s, {"failure_type": kind, "scope": "container"}, float(count))
         for s in samples
@@ -109,19 +220,24 @@ def _families(samples: list[Sample]) -> Iterator[tuple[str, str, str, list[Row]]
         )
 
 
+_ROOT = {"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}
 # a pod's network belongs to its sandbox
 _OF_POD = {"container": "", "image": PAUSE_IMAGE, "name": ""}
 
 
-def cadvisor_metrics(samples: list[Sample], cpus: int, memory: int) -> str:
-    """``memory`` of the machine in bytes."""
+def cadvisor_metrics(samples: list[Sample], machine: MachineFigures) -> str:
+    """Containers, pods' networks, the machine under the id ``/``, and what the machine has."""
     lines = []
     for name, kind, text, rows in _families(samples):
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-        lines += [line(name, {**_labels(s), **more}, value, s.usage.at) for s, more, value in rows]
+        shown = [line(name, {**_labels(s), **more}, value, s.usage.at) for s, more, value in rows]
+        if (root := machine.root.get(name)) is not None:
+            shown.append(line(name, {**_ROOT, **(_WHOLE if "cpu_usage" in name else {})}, root, machine.at))
+        lines += family(name, kind, text, shown) if shown else []
     for name, text, value in (
-        ("machine_cpu_cores", "Number of logical CPU cores.", cpus),
-        ("machine_memory_bytes", "Amount of memory installed on the machine.", memory),
+        ("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise", 0),
+        ("machine_cpu_cores", "Number of logical CPU cores.", machine.cpus),
+        ("machine_memory_bytes", "Amount of memory installed on the machine.", machine.memory),
+        ("machine_swap_bytes", "Amount of swap memory available on the machine.", machine.swap),
     ):
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", line(name, {}, value)]
+        lines += family(name, _GAUGE, text, [line(name, {}, value)])
     return "\n".join(lines) + "\n"

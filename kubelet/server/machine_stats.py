@@ -8,45 +8,35 @@ from pathlib import Path
 
 from kubelet.node.machine import max_pids
 from kubelet.runtime.records import InterfaceUsage
-from kubelet.volumes.usage import folder_size
 from kubeling.api.meta import Object
 
 
-def filesystem(folder: str | Path, stamp: str, used: int | None = None) -> Object:
-    """Of the file system that holds the folder; ``used`` instead of all that is used there. Raises OSError."""
+def filesystem(folder: str | Path, stamp: str, used: tuple[int, int] | None = None) -> Object:
+    """Of the file system that holds the folder; ``used``, bytes and inodes, instead of all that is used there. Raises OSError."""
     found = os.statvfs(folder)
     whole = found.f_blocks * found.f_frsize
+    size, inodes = used or (whole - found.f_bfree * found.f_frsize, found.f_files - found.f_ffree)
     return {
         "time": stamp,
         "availableBytes": found.f_bavail * found.f_frsize,
         "capacityBytes": whole,
-        "usedBytes": whole - found.f_bfree * found.f_frsize if used is None else used,
+        "usedBytes": size,
         "inodesFree": found.f_favail,
         "inodes": found.f_files,
-        "inodesUsed": found.f_files - found.f_ffree,
+        "inodesUsed": inodes,
     }
 
 
-def volumes(pod_folder: Path, stamp: str) -> list[Object]:
-    """Of each volume that the kubelet made for a pod."""
-    found: list[Object] = []
-    for folder in sorted(pod_folder.glob("volumes/*/*")):
-        try:
-            found.append({**filesystem(folder, stamp, folder_size(folder)), "name": folder.name})
-        except OSError:  # taken down meanwhile
-            continue
-    return found
-
-
-def log_bytes(path: str) -> int:
-    """What a container's log holds on disk, rotated files included."""
-    total = 0
+def log_usage(path: str) -> tuple[int, int]:
+    """Bytes and files of a container's log, rotated files included."""
+    total = count = 0
     for file in Path(path).parent.glob(Path(path).name + "*") if path else ():
         try:
             total += file.stat().st_size
         except OSError:  # rotated away
             continue
-    return total
+        count += 1
+    return total, count
 
 
 def interfaces() -> list[InterfaceUsage]:
@@ -76,6 +66,12 @@ def process_limits(stamp: str) -> Object:
         "maxpid": max_pids(),
         "curproc": int(running),
     }
+
+
+def page_faults() -> tuple[int, int]:
+    """Since the machine's start: all, and those that had to wait for a disk."""
+    counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    return int(counters.get("pgfault", 0)), int(counters.get("pgmajfault", 0))
 
 
 def boot_time() -> float:

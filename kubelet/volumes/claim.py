@@ -13,6 +13,7 @@ from kubelet.containers.build import VolumePath
 from kubelet.node.affinity import matches_terms
 from kubelet.pods import spec as podspec
 from kubelet.volumes.base import Context, ObjectUnavailable, UnprocessedVolume, VolumeError
+from kubelet.volumes.metrics import mounting
 from kubelet.volumes.persistent import PERSISTENT, Bound
 from kubelet.volumes.unsupported import refusal
 from kubeling.api.meta import Object, annotations_of, is_controlled_by, is_deleting, name_of, uid_of
@@ -115,12 +116,13 @@ async def _mount(context: Context, claim: Object, read_only: bool) -> VolumePath
     _check(context, spec, name, plugin.takes_options)
     bound = Bound(name, source, read_only, block, tuple(spec.get("mountOptions") or ()))
     try:
-        path = await plugin.mount(context, bound)
+        with mounting(plugin.plugin):
+            path = await plugin.mount(context, bound)
     except VolumeError as err:
         err.volume = name
         raise
     group = annotations_of(volume).get(_GROUP_ANNOTATION, "")
-    return dataclasses.replace(path, group=int(group)) if group.isdecimal() else path
+    return dataclasses.replace(path, plugin=plugin.plugin, group=int(group) if group.isdecimal() else None)
 
 
 def _is_block(context: Context, spec: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from kubelet.volumes.downward import DownwardSource
 from kubelet.volumes.emptydir import EmptyDirSource, memory_size
 from kubelet.volumes.hostpath import HostPathSource
 from kubelet.volumes.image import ImageSource
+from kubelet.volumes.metrics import mounting
 from kubelet.volumes.mounts import is_mounted, mount_tmpfs, remove_tree
 from kubelet.volumes.persistent import NfsSource
 from kubelet.volumes.projected import ProjectedSource
@@ -57,7 +59,13 @@ PAYLOADS: Mapping[str, tuple[str, PayloadSource]] = {
 }
 # as upstream: these may hold secrets or are made of what nobody needs after a reboot, and never touch a disk
 _IN_MEMORY = frozenset({"secret", "downwardAPI", "projected"})
-_FOLDERS = {"emptyDir": "kubernetes.io~empty-dir", "nfs": "kubernetes.io~nfs", "image": "kubernetes.io~image"}
+_FOLDERS = {
+    "emptyDir": "kubernetes.io~empty-dir",
+    "hostPath": "kubernetes.io~host-path",
+    "nfs": "kubernetes.io~nfs",
+    "image": "kubernetes.io~image",
+}
+_CLAIMS = frozenset({"persistentVolumeClaim", "ephemeral"})
 _VOLUME_FOLDERS = (SUB_PATHS, "volumes")  # in the order in which they go
 
 _FIRST, _MOST = timedelta(seconds=0.5), timedelta(minutes=2, seconds=2)  # between attempts to mount one volume
@@ -187,17 +195,39 @@ class VolumeManager:
         kind, source = _source(volume)
         if kind in PAYLOADS:
             plugin, writer = PAYLOADS[kind]
-            context = self._context(pod, volume, plugin)
-            payload = await writer.payload(context, source)
-            if self._memory and kind in _IN_MEMORY:
-                await asyncio.to_thread(_put_in_memory, context.folder, memory_size(pod, self.allocatable))
-            await asyncio.to_thread(write_payload, context.folder, payload, context.fs_group)
-            return VolumePath(str(context.folder), read_only=True)
+            with mounting(plugin.replace("~", "/")):
+                return await self._write(self._context(pod, volume, plugin), kind, writer, source)
         if kind not in SOURCES:
             raise refusal(kind, source, volume["name"])
-        return await SOURCES[kind].set_up(
-            self._context(pod, volume, _FOLDERS.get(kind, f"kubernetes.io~{kind}")), source
-        )
+        context = self._context(pod, volume, _FOLDERS.get(kind, f"kubernetes.io~{kind}"))
+        if kind in _CLAIMS:  # what mounts it is found out on the way
+            return await SOURCES[kind].set_up(context, source)
+        with mounting(plugin_name(kind)):
+            return await SOURCES[kind].set_up(context, source)
+
+    async def _write(self, context: Context, kind: str, writer: PayloadSource, source: Mapping[str, Any]) -> VolumePath:
+        payload = await writer.payload(context, source)
+        if self._memory and kind in _IN_MEMORY:
+            await asyncio.to_thread(_put_in_memory, context.folder, memory_size(context.pod, self.allocatable))
+        await asyncio.to_thread(write_payload, context.folder, payload, context.fs_group)
+        return VolumePath(str(context.folder), read_only=True)
+
+    def mounted(self, uid: str) -> dict[str, VolumePath]:
+        """The pod's volumes that are set up, by name."""
+        return {name: state.path for name, state in self._pods.get(uid, {}).items() if state.path}
+
+    def totals(self, pods: Iterable[Object]) -> Counter[tuple[str, str]]:
+        """How many volumes of the pods each plugin is to mount and has mounted, by plugin and upstream's name of the state."""
+        found: Counter[tuple[str, str]] = Counter()
+        for pod in pods:
+            mounted, used = self.mounted(podspec.ref_of(pod).uid), used_volumes(pod)
+            for volume in podspec.spec_of(pod).get("volumes") or ():
+                path = mounted.get(volume["name"])
+                plugin = (path.plugin if path else "") or plugin_name(_source(volume)[0])
+                if plugin and volume["name"] in used:
+                    found[plugin, "desired_state_of_world"] += 1
+                    found[plugin, "actual_state_of_world"] += path is not None
+        return found
 
     def hurry(self, uid: str) -> None:
         """Something that the pod's volumes are made of has changed: no failure is a reason to wait any more."""
@@ -218,6 +248,14 @@ class VolumeManager:
     async def leftovers(self) -> list[str]:
         """UIDs that still have a folder."""
         return await asyncio.to_thread(lambda: [p.name for p in self._root.iterdir()] if self._root.exists() else [])
+
+
+def plugin_name(kind: str) -> str:
+    """Upstream's name of what mounts volumes of this kind; empty for claims, which may be of any."""
+    if kind in _CLAIMS:
+        return ""
+    folder = PAYLOADS[kind][0] if kind in PAYLOADS else _FOLDERS.get(kind, f"kubernetes.io~{kind}")
+    return folder.replace("~", "/")
 
 
 def used_volumes(pod: Object) -> frozenset[str]:

@@ -29,6 +29,9 @@ class Bound:
 
 
 class PersistentSource(Protocol):
+    """``plugin`` is upstream's name of it."""
+
+    plugin: str
     takes_options: bool
 
     async def mount(self, context: Context, volume: Bound) -> VolumePath:
@@ -37,6 +40,7 @@ class PersistentSource(Protocol):
 
 
 class HostPathVolume:
+    plugin = "kubernetes.io/host-path"
     takes_options = False
 
     async def mount(self, context: Context, volume: Bound) -> VolumePath:
@@ -50,6 +54,7 @@ class HostPathVolume:
 
 
 class LocalVolume:
+    plugin = "kubernetes.io/local-volume"
     takes_options = True
 
     async def mount(self, context: Context, volume: Bound) -> VolumePath:
@@ -98,6 +103,7 @@ def _own(path: Path, context: Context, volume: Bound) -> None:
 class NfsVolume:
     """By the machine's own client."""
 
+    plugin = "kubernetes.io/nfs"
     takes_options = True
 
     async def mount(self, context: Context, volume: Bound) -> VolumePath:

@@ -11,6 +11,7 @@ import pytest
 
 from kubelet.node.admission import admit_under_pressure, resize_refusal
 from kubelet.node.eviction import EvictionManager
+from kubelet.node.metrics import REGISTRY as METRICS
 from kubelet.node.ranking import PodUse, eviction_message, eviction_order, storage_excess, thresholds_to_act_on
 from kubelet.node.signals import memory_available, pressure_of
 from kubelet.node.status import Pressure
@@ -144,15 +145,19 @@ def test_local_storage_limits() -> None:
         {"name": "w", "emptyDir": {}},
         {"name": "m", "emptyDir": {"medium": "Memory"}},
     ]
-    assert storage_excess(given, {"v": MIB, "m": 9 * MIB}, {"c": MIB}) == ""
-    assert storage_excess(given, {"v": 2 * MIB}) == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
-    in_all = "Pod ephemeral local storage usage exceeds the total limit of containers {}. "
-    assert storage_excess(given, {"w": 3 * MIB}) == in_all.format("2Mi")
+    assert storage_excess(given, {"v": MIB, "m": 9 * MIB}, {"c": MIB}) is None
+    assert storage_excess(given, {"v": 2 * MIB}) == (
+        "emptydirfs.limit",
+        'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
+    )
+    in_all = ("ephemeralpodfs.limit", "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. ")
+    assert storage_excess(given, {"w": 3 * MIB}) == in_all
     given["spec"]["containers"].append({"name": "free"})
-    assert storage_excess(given, {}, {"free": 3 * MIB}) == in_all.format("2Mi")
+    assert storage_excess(given, {}, {"free": 3 * MIB}) == in_all
     given["spec"]["containers"][1]["resources"] = {"limits": {"ephemeral-storage": "8Mi"}}
     assert storage_excess(given, {}, {"c": 3 * MIB}) == (
-        'Container c exceeded its local ephemeral storage limit "2Mi". '
+        "ephemeralcontainerfs.limit",
+        'Container c exceeded its local ephemeral storage limit "2Mi". ',
     )
 
 
@@ -231,6 +236,7 @@ async def test_one_pod_goes_for_the_machines_sake_and_the_pressure_lasts(tmp_pat
     machine = Machine(tmp_path, "memory.available<1Gi", {"small": MIB, "large": 5 * MIB})
     assert await machine.manager.check() == [] and machine.pressures == [Pressure()]
     machine.available = 512 * MIB
+    before = METRICS.get_sample_value("kubelet_evictions_total", {"eviction_signal": "memory.available"}) or 0.0
     (evicted,) = await machine.manager.check()
     assert evicted is machine.workers["large"] and machine.pressures[-1] == Pressure(memory=True)
     message = (
@@ -239,6 +245,7 @@ async def test_one_pod_goes_for_the_machines_sake_and_the_pressure_lasts(tmp_pat
     )
     assert machine.workers["large"].failed == [("Evicted", message, 1.0, message)]
     assert machine.told[0][:2] == ("EvictionThresholdMet", "Attempting to reclaim memory")
+    assert METRICS.get_sample_value("kubelet_evictions_total", {"eviction_signal": "memory.available"}) == before + 1
     assert machine.told[1] == (
         "Evicted",
         message,

@@ -9,20 +9,32 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kubelet.images.metrics import size_label
 from kubelet.node.metrics import REGISTRY as NODE
 from kubelet.node.metrics import in_use
 from kubelet.pods.metrics import REGISTRY as PODS
-from kubelet.pods.metrics import PodStarts
+from kubelet.pods.metrics import PodStarts, count_rejection
+from kubelet.probes.metrics import PROBE_RESULTS, PROBE_SECONDS, forget_probes
+from kubelet.probes.metrics import REGISTRY as PROBES
 from kubelet.runtime.metrics import REGISTRY as RUNTIME
 from kubelet.runtime.metrics import measured
 from kubelet.runtime.protocol import RuntimeFailure
+from kubelet.runtime.specs import PodRef, SandboxSpec
 from kubelet.server.own_metrics import OwnMetrics
+from kubelet.volumes.metrics import REGISTRY as VOLUMES
+from kubelet.volumes.metrics import mounting
 from kubeling.api.certificates import Issuer, issue, new_key, subject
+from kubeling.api.meta import rfc3339
 from kubeling.client.clock import FakeClock
+
+MIB = 1024**2
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float:
     return registry.get_sample_value(name, labels) or 0.0
+
+
+SANDBOX = SandboxSpec(PodRef("ns", "p", "u"), 0, "p", handler="runsc")
 
 
 @measured
@@ -46,13 +58,15 @@ async def test_operations_are_counted_timed_and_passed_on() -> None:
     await engine.pods()
     assert value(RUNTIME, "kubelet_pleg_relist_duration_seconds_count") > 0
     assert time.time() - value(RUNTIME, "kubelet_pleg_last_seen_seconds") < 60
-    await engine.run_sandbox()
+    await engine.run_sandbox(SANDBOX)
     engine.fails = True
     with pytest.raises(RuntimeFailure):
-        await engine.run_sandbox()
+        await engine.run_sandbox(SANDBOX)
     assert value(RUNTIME, "kubelet_runtime_operations_errors_total", operation_type="run_podsandbox") > 0
     assert value(RUNTIME, "kubelet_started_pods_total") == pods + 2
     assert value(RUNTIME, "kubelet_started_pods_errors_total") == failed + 1
+    assert value(RUNTIME, "kubelet_run_podsandbox_duration_seconds_count", runtime_handler="runsc") == 2
+    assert value(RUNTIME, "kubelet_run_podsandbox_errors_total", runtime_handler="runsc") == 1
 
 
 async def test_a_pods_start_is_timed_once() -> None:
@@ -60,10 +74,14 @@ async def test_a_pods_start_is_timed_once() -> None:
     starts = PodStarts(lambda pod, status: told.append(status["phase"]), clock)
     name = "kubelet_pod_start_duration_seconds"
     count, total = value(PODS, f"{name}_count"), value(PODS, f"{name}_sum")
-    pod = {"metadata": {"uid": "u"}}
+    pod = {"metadata": {"uid": "u", "creationTimestamp": rfc3339(clock.now())}}
+    running = {"containerStatuses": [{"state": {"running": {}}}]}
+    in_all = "kubelet_pod_start_total_duration_seconds"
+    before = value(PODS, f"{in_all}_count"), value(PODS, f"{in_all}_sum")
     for phase in ("Pending", "Pending", "Running", "Running", "Succeeded"):
-        starts.publish(pod, {"phase": phase})
+        starts.publish(pod, {"phase": phase} | ({} if phase == "Pending" else running))
         await clock.advance(2)
+    assert (value(PODS, f"{in_all}_count"), value(PODS, f"{in_all}_sum")) == (before[0] + 1, before[1] + 4)
     assert told == ["Pending", "Pending", "Running", "Running", "Succeeded"]
     assert (value(PODS, f"{name}_count"), value(PODS, f"{name}_sum")) == (count + 1, total + 4)
 
@@ -75,7 +93,7 @@ def test_how_long_a_certificate_lasts() -> None:
 
 
 def test_all_are_served() -> None:
-    text = OwnMetrics("n1", "1.36").text([], [], []).decode()
+    text = OwnMetrics("n1", "1.36").text().decode()
     for name in (
         "kubelet_runtime_operations_total",
         "kubelet_pod_worker_duration_seconds",
@@ -84,3 +102,38 @@ def test_all_are_served() -> None:
         "process_resident_memory_bytes",
     ):
         assert name in text, name
+
+
+def test_rejections_are_counted_by_the_reasons_that_upstream_names() -> None:
+    names = {"OutOfcpu": "OutOfcpu", "OutOfexample.com/gpu": "OutOfExtendedResources", "NodeAffinity": "Other"}
+    for reason, shown in names.items():
+        before = value(PODS, "kubelet_admission_rejections_total", reason=shown)
+        count_rejection(reason)
+        assert value(PODS, "kubelet_admission_rejections_total", reason=shown) == before + 1
+
+
+def test_sizes_of_images_are_classes() -> None:
+    assert [size_label(size) for size in (0, 1, 10 * MIB, 10 * MIB + 1, 200 * 1024 * MIB)] == [
+        "N/A", "0-10MB", "0-10MB", "10MB-100MB", "GT100GB",
+    ]  # fmt: skip
+
+
+def test_a_probe_that_is_over_is_told_of_no_longer() -> None:
+    ref, labels = PodRef("ns", "p", "u"), {"container": "c", "pod": "p", "namespace": "ns"}
+    PROBE_RESULTS.labels("Liveness", "failed", "c", "p", "ns", "u").inc()
+    PROBE_SECONDS.labels("Liveness", "c", "p", "ns").observe(1)
+    assert value(PROBES, "prober_probe_duration_seconds_count", probe_type="Liveness", **labels) == 1
+    forget_probes("Liveness", "c", ref)
+    assert PROBES.get_sample_value("prober_probe_duration_seconds_count", {"probe_type": "Liveness", **labels}) is None
+    shown = {"probe_type": "Liveness", "result": "failed", "pod_uid": "u", **labels}
+    assert PROBES.get_sample_value("prober_probe_total", shown) is None
+
+
+def test_attempts_to_mount_are_timed() -> None:
+    name, labels = "storage_operation_duration_seconds_count", {"operation_name": "volume_mount", "migrated": "false"}
+    with pytest.raises(OSError), mounting("kubernetes.io/test"):
+        raise OSError("no")
+    with mounting("kubernetes.io/test"):
+        pass
+    for status in ("success", "fail-unknown"):
+        assert value(VOLUMES, name, volume_plugin="kubernetes.io/test", status=status, **labels) == 1

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from kubelet.containers.build import VolumePath
+from kubelet.pods.spec import ref_of
 from kubelet.runtime.docker_usage import usage_from
-from kubelet.runtime.records import ContainerRecord, ContainerUsage, InterfaceUsage, PodRecord, SandboxRecord, State
+from kubelet.runtime.records import (
+    ContainerRecord,
+    ContainerUsage,
+    DeviceUsage,
+    InterfaceUsage,
+    PodRecord,
+    SandboxRecord,
+    State,
+)
 from kubelet.runtime.specs import PodRef, Resources
 from kubelet.server.app import health_answer, running_pod
-from kubelet.server.cadvisor import cadvisor_metrics
-from kubelet.server.machine_stats import log_bytes, volumes
-from kubelet.server.metrics import line, resource_metrics
+from kubelet.server.cadvisor import MachineFigures, cadvisor_metrics
+from kubelet.server.disks import Disks, disk_metrics
+from kubelet.server.metrics import failed_scrape, line, resource_metrics
 from kubelet.server.own_metrics import OwnMetrics
 from kubelet.server.stats import Sample, Usage
 from kubelet.server.summary import Summary, network
+from kubeling.client.clock import FakeClock
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 REF = PodRef("ns", "p", "u1")
-POD = {
+POD: dict[str, Any] = {
     "metadata": {"name": "p", "namespace": "ns", "uid": "u1"},
     "spec": {"containers": [{"name": "c", "image": "i:1"}]},
     "status": {"startTime": "2026-01-02T03:04:00Z"},
 }
-RECORD = ContainerRecord("id1", REF, "c", 0, State.RUNNING, AT, AT, image="i:1", resources=Resources(cpu_shares=512))
+RECORD = ContainerRecord(
+    "id1", REF, "c", 0, State.RUNNING, AT, AT, image="i:1", resources=Resources(cpu_shares=512, memory=2_500_000_000)
+)
 ETH = InterfaceUsage("eth0", 10, 1, 0, 0, 20, 2, 0, 0)
-USED = ContainerUsage(1_500_000_000, 3_000_000_001, 2_000_000_000, 4, AT, 1_000, 7, 1, (ETH,))
+DISK = DeviceUsage((9999, 0), 1, 2, 512, 4096)
+USED = ContainerUsage(
+    1_500_000_000, 3_000_000_001, 2_000_000_000, 4, AT, 1_000, 7, 1, (ETH,),
+    periods=10, throttled_periods=5, throttled_nanos=500_000_000, swap=77, devices=(DISK,),
+)  # fmt: skip
 SAMPLE = Sample(POD, "c", USED, AT, RECORD)
 
 
@@ -70,6 +90,24 @@ def test_usage_of_either_cgroup_version() -> None:
     for stats in (old, new):
         found = usage_from(stats | networks)
         assert (found.working_set, found.rss, found.page_faults, found.interfaces) == (70, 50, 7, (ETH,))
+    more: dict[str, Any] = {
+        "cpu_stats": {
+            "cpu_usage": {"total_usage": 9, "usage_in_usermode": 5, "usage_in_kernelmode": 4},
+            "throttling_data": {"periods": 3, "throttled_periods": 2, "throttled_time": 1},
+        },
+        "blkio_stats": {
+            "io_service_bytes_recursive": [
+                {"major": 8, "minor": 0, "op": "Read", "value": 512},
+                {"major": 8, "minor": 0, "op": "Total", "value": 512},
+            ],
+            "io_serviced_recursive": [{"major": 8, "minor": 0, "op": "write", "value": 1}],
+        },
+    }
+    found = usage_from(more)
+    assert (found.user_nanos, found.system_nanos) == (5, 4)
+    assert (found.periods, found.throttled_periods, found.throttled_nanos) == (3, 2, 1)
+    assert found.devices == (DeviceUsage((8, 0), reads=0, writes=1, read_bytes=512, written_bytes=0),)
+    assert (found.swap, usage_from({"memory_stats": {"stats": {"total_swap": 5}}}).swap) == (None, 5)
 
 
 def test_numbers_keep_all_their_digits() -> None:
@@ -78,7 +116,8 @@ def test_numbers_keep_all_their_digits() -> None:
 
 
 def test_cadvisor_names_and_labels() -> None:
-    text = cadvisor_metrics([SAMPLE], 2, 1024)
+    machine = MachineFigures(2, 1024, 512, AT, {"container_cpu_usage_seconds_total": 7.5})
+    text = cadvisor_metrics([SAMPLE], machine)
     own = 'container="c",id="/docker/id1",image="i:1",name="id1",namespace="ns",pod="p"'
     assert f'container_cpu_usage_seconds_total{{container="c",cpu="total",{own[14:]}}} 1.5 1767323045000\n' in text
     assert f"container_memory_usage_bytes{{{own}}} 3000000001 1767323045000\n" in text
@@ -86,12 +125,38 @@ def test_cadvisor_names_and_labels() -> None:
     sandbox = 'container="",id="/docker/",image="kubeling/pause:1",interface="eth0",name="",namespace="ns",pod="p"'
     assert f"container_network_receive_bytes_total{{{sandbox}}} 10 1767323045000\n" in text
     assert f"container_network_transmit_packets_total{{{sandbox}}} 2 1767323045000\n" in text
+    assert f"container_cpu_cfs_throttled_seconds_total{{{own}}} 0.5 1767323045000\n" in text
+    assert f'container_fs_writes_bytes_total{{container="c",device="",{own[14:]}}} 4096 1767323045000\n' in text
+    assert f"container_last_seen{{{own}}} 1767323045 1767323045000\n" in text
+    assert "container_memory_max_usage_bytes" not in text  # the kernel has not told
+    root = 'container="",cpu="total",id="/",image="",name="",namespace="",pod=""'
+    assert f"container_cpu_usage_seconds_total{{{root}}} 7.5 1767323045000\n" in text
     assert "machine_cpu_cores 2\n" in text and "# TYPE machine_memory_bytes gauge\n" in text
 
 
 def test_resource_metrics_carry_the_time_of_their_sample() -> None:
-    labels = 'container="c",namespace="ns",pod="p"'
-    assert f"container_memory_working_set_bytes{{{labels}}} 2000000000 1767323045000\n" in resource_metrics([SAMPLE])
+    labels, text = 'container="c",namespace="ns",pod="p"', resource_metrics([SAMPLE], AT)
+    for wanted in (
+        f"container_memory_working_set_bytes{{{labels}}} 2000000000 1767323045000",
+        f"container_swap_usage_bytes{{{labels}}} 77 1767323045000",
+        'pod_cpu_usage_seconds_total{namespace="ns",pod="p"} 1.5 1767323045000',
+        "# HELP pod_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the pod in core-seconds",
+        "resource_scrape_error 0",
+    ):
+        assert f"{wanted}\n" in text
+    (of_node,) = [row for row in text.splitlines() if row.startswith("node_memory_working_set_bytes ")]
+    assert of_node.endswith(" 1767323045000")
+    assert failed_scrape().endswith("resource_scrape_error 1\n")
+
+
+STATIC = {
+    "metadata": {"name": "s", "namespace": "ns", "uid": "u2", "annotations": {"kubernetes.io/config.source": "file"}},
+    "spec": {"containers": [], "ephemeralContainers": [{"name": "e"}]},
+}
+
+
+def worker(pod: dict[str, Any], *, ending: bool = False) -> Any:
+    return SimpleNamespace(pod=pod, ref=ref_of(pod), ending=ending, gone=False, ended=asyncio.Event())
 
 
 def test_own_metrics() -> None:
@@ -99,8 +164,21 @@ def test_own_metrics() -> None:
     labels = made.begin("GET", "/containerLogs/ns/p/c", {"containerLogs"})
     made.end(labels, 0.02)
     records = [PodRecord(REF, (SandboxRecord("s", REF, 0, True, AT),), (RECORD,))]
-    text = made.text([POD], [POD], records).decode()
+    made.count_pods([worker(POD), worker(STATIC, ending=True)], [*records, PodRecord(PodRef("ns", "q", "u3"), (), ())])
+    made.count_volumes({("kubernetes.io/empty-dir", "actual_state_of_world"): 2})
+    text = made.text().decode()
     for wanted in (
+        'kubelet_active_pods{static="true"} 0.0',
+        'kubelet_desired_pods{static="true"} 1.0',
+        "kubelet_mirror_pods 0.0",
+        "kubelet_managed_ephemeral_containers 1.0",
+        'kubelet_working_pods{config="desired",lifecycle="sync",static=""} 1.0',
+        'kubelet_working_pods{config="desired",lifecycle="terminating",static="true"} 1.0',
+        'kubelet_working_pods{config="runtime_only",lifecycle="terminating",static="unknown"} 1.0',
+        'volume_manager_total_volumes{plugin_name="kubernetes.io/empty-dir",state="actual_state_of_world"} 2.0',
+        "# TYPE kubelet_preemptions counter",
+        "# HELP kubelet_started_containers_total [ALPHA] Cumulative number of containers started",
+        "kubelet_server_expiration_renew_errors 0.0",
         'kubelet_node_name{node="n1"} 1.0',
         "kubelet_running_pods 1.0",
         'kubelet_running_containers{container_state="running"} 1.0',
@@ -128,15 +206,46 @@ def test_the_default_interface_comes_first() -> None:
     }
 
 
-def test_disks_of_a_pod(tmp_path: Path) -> None:
-    folder = tmp_path / "volumes" / "kubernetes.io~empty-dir" / "scratch"
-    folder.mkdir(parents=True)
-    (folder / "data").write_bytes(bytes(10_000))
-    found = volumes(tmp_path, "t")
-    assert [v["name"] for v in found] == ["scratch"] and 10_000 <= found[0]["usedBytes"] < 100_000
-    for name in ("x.log", "x.log.1"):
-        (tmp_path / name).write_bytes(b"abc")
-    assert (log_bytes(str(tmp_path / "x.log")), log_bytes("")) == (6, 0)
+async def test_disks_of_a_pod_are_measured_once_in_a_while(tmp_path: Path) -> None:
+    clock, runtime = FakeClock(), Running()
+    for name in ("scratch", "memory", "settings", "data", "host"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "scratch" / "file").write_bytes(bytes(10_000))
+    (tmp_path / "c.log").write_bytes(b"abc")
+    (tmp_path / "c.log.1").write_bytes(b"abc")
+    given = {**POD, "spec": {**POD["spec"], "volumes": [
+        {"name": "scratch", "emptyDir": {}},
+        {"name": "memory", "emptyDir": {"medium": "Memory"}},
+        {"name": "settings", "configMap": {"name": "s"}},
+        {"name": "data", "ephemeral": {}},
+        {"name": "host", "hostPath": {"path": "/x"}},
+        {"name": "late", "persistentVolumeClaim": {"claimName": "late"}},
+    ]}}  # fmt: skip
+    mounted = {n: VolumePath(str(tmp_path / n)) for n in ("scratch", "memory", "settings", "data", "host")}
+    used: Any = runtime
+    disks = Disks(used, clock, lambda uid: mounted, 60.0)
+    sample = replace(SAMPLE, record=replace(RECORD, log_path=str(tmp_path / "c.log")))
+    found = await disks.of(given, [sample])
+    volumes = {v["name"]: v for v in found.volumes}
+    assert set(volumes) == {"scratch", "memory", "settings", "data"}
+    assert volumes["data"]["pvcRef"] == {"name": "p-data", "namespace": "ns"} and "pvcRef" not in volumes["scratch"]
+    assert 10_000 <= volumes["scratch"]["usedBytes"] < 100_000 and volumes["scratch"]["inodesUsed"] == 2
+    assert volumes["data"]["usedBytes"] > volumes["scratch"]["usedBytes"]  # all that is on its file system
+    assert (found.logs, found.layers) == ({"c": (6, 2)}, {"c": (4096, 3)})
+    # a config map and what is on disk count, memory and claims do not
+    assert found.local == (4096 + 6 + volumes["scratch"]["usedBytes"], 3 + 2 + 2 + 1)
+    (tmp_path / "scratch" / "more").write_bytes(bytes(100_000))
+    await clock.advance(59)
+    assert await disks.of(given, [sample]) is found
+    await clock.advance(1)
+    assert (await disks.of(given, [sample])).volumes[0]["usedBytes"] > 100_000
+    text = disk_metrics([(given, found)])
+    claim = 'kubelet_volume_stats_used_bytes{namespace="ns",persistentvolumeclaim="p-data"}'
+    assert f"{claim} {volumes['data']['usedBytes']}\n" in text and text.count("volume_stats_inodes_free{") == 1
+    logs = 'kubelet_container_log_filesystem_used_bytes{container="c",namespace="ns",pod="p",uid="u1"} 6'
+    assert f"{logs}\n" in text
+    off = Disks(used, clock, lambda uid: mounted, -1.0)
+    assert (await off.of(given, [sample])).volumes == []
 
 
 class Running:
@@ -148,25 +257,33 @@ class Running:
     async def usage(self, container_id: str) -> ContainerUsage:
         return USED
 
+    async def layer(self, container_id: str) -> tuple[int, int]:
+        return 4096, 3
+
     async def version(self) -> dict[str, Any]:
         return {"root_dir": "/nowhere"}
 
 
 async def test_the_summary_has_upstreams_fields(tmp_path: Path) -> None:
     runtime: Any = Running()
-    summary = Summary(Usage(runtime), runtime, "n1", tmp_path)
+    summary = Summary(Usage(runtime), runtime, "n1", tmp_path, Disks(runtime, FakeClock(), lambda uid: {}, 60.0))
     whole = await summary.answer([POD], AT, 100.0)
     node, (pod,) = whole["node"], whole["pods"]
-    assert {"nodeName", "systemContainers", "startTime", "cpu", "memory", "network", "fs", "runtime", "rlimit"} == set(
-        node
-    )
+    fields = "nodeName systemContainers startTime cpu memory network fs runtime rlimit swap"
+    assert set(node) == set(fields.split())
+    assert {"pageFaults", "majorPageFaults"} <= set(node["memory"])
+    kubelet, pods = node["systemContainers"]
+    assert (kubelet["name"], pods["name"], pods["memory"]["usageBytes"]) == ("kubelet", "pods", 3_000_000_001)
     assert {"availableBytes", "capacityBytes", "usedBytes", "inodesFree", "inodes", "inodesUsed", "time"} == set(
         node["fs"]
     )
     assert pod["podRef"] == {"name": "p", "namespace": "ns", "uid": "u1"}
     assert pod["containers"][0]["memory"]["rssBytes"] == 1_000
-    assert {"rootfs", "logs"} <= set(pod["containers"][0])
+    container = pod["containers"][0]
+    assert (container["rootfs"]["usedBytes"], container["rootfs"]["inodesUsed"]) == (4096, 3)
+    assert (container["logs"]["usedBytes"], container["swap"]["swapUsageBytes"]) == (0, 77)
+    assert container["memory"]["availableBytes"] == pod["memory"]["availableBytes"] == 500_000_000
     assert pod["network"]["rxBytes"] == 10 and pod["process_stats"] == {"process_count": 4}
-    assert pod["ephemeral-storage"]["usedBytes"] == 0
+    assert pod["ephemeral-storage"]["usedBytes"] == 4096
     brief = await summary.answer([POD], AT, 101.0, brief=True)
     assert "fs" not in brief["node"] and "network" not in brief["pods"][0]

@@ -76,6 +76,14 @@ class Runtime:
         return Session(self.code)
 
 
+class Volumes:
+    def mounted(self, uid: str) -> dict[str, Any]:
+        return {}
+
+    def totals(self, pods: Any) -> dict[tuple[str, str], int]:
+        return {}
+
+
 class Reviews:
     """The API server: knows one token, and lets it have one subresource."""
 
@@ -104,8 +112,10 @@ class Api:
         )  # fmt: skip
         pods: Any = self.pods
         runtime: Any = self.runtime
+        volumes: Any = Volumes()
         self._api = KubeletApi(
             pods, runtime, gate, self.clock, node_name="n1", configuration={"port": 1}, logs_folder=tmp_path,
+            volumes=volumes,
             flags={"v": "2"},
         )  # fmt: skip
 

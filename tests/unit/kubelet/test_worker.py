@@ -190,8 +190,14 @@ async def test_a_changed_image_is_run_whatever_the_policy(world: World, policy: 
 
 
 async def test_an_image_that_cannot_be_had_is_told_as_the_containers_error_too(world: World) -> None:
+    labels = {"container_type": "container", "code": "InvalidImageName"}
+    before = PODS.get_sample_value("kubelet_started_containers_errors_total", labels) or 0.0
+    started = PODS.get_sample_value("kubelet_started_containers_total", {"container_type": "container"}) or 0.0
     world.pods.put(pod("not a name"))
     await world.until(lambda: ("Failed", "Error: InvalidImageName") in world.events.told)
+    await world.until(lambda: "containerStatuses" in world.statuses["u1"])
+    assert PODS.get_sample_value("kubelet_started_containers_errors_total", labels) == before + 1
+    assert PODS.get_sample_value("kubelet_started_containers_total", {"container_type": "container"}) == started + 1
     assert world.events.reasons[0] == "InspectFailed"
 
 
