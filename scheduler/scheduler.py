@@ -153,6 +153,10 @@ class Scheduler:
             else:
                 self._errored(queued, profile, str(err), started)
             return
+        except PluginError as err:
+            self._release(pod, profile, node)
+            self._errored(queued, profile, str(err), started)
+            return
         except Exception as err:  # a plugin's defect must not keep the place taken for ever
             log.exception("binding %s", pod.key)
             self._release(pod, profile, node)
@@ -208,6 +212,8 @@ class Scheduler:
         self._queue.failed(queued, plugins)
         self._tell(pod, UNSCHEDULABLE, message, nominated)
         self._measure(queued, profile, "unschedulable", started)
+        for write in decision.after:
+            self._spawn(write())
         if decision.preemption is not None:
             self._metrics.preemptions.inc()
             self._metrics.victims.observe(len(decision.preemption.victims))

@@ -14,7 +14,7 @@ from kubeling.client.rest import Client, PatchKind
 from kubeling.client.series import SeriesRecorder
 from scheduler.framework.plugin import Preemption
 from scheduler.model.pod import PodInfo
-from scheduler.plugins.dynamicresources.binding import waits_for_binding
+from scheduler.plugins.dynamicresources.extended import Special, to_create
 from scheduler.plugins.volumebinding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference
 
 NOTE_LIMIT = 1024
@@ -150,21 +150,46 @@ class Writer:
         if allocation is None and any(r.get("uid") == uid_of(pod.obj) for r in reserved):
             return
         if allocation is not None:
-            stamp = {"allocationTimestamp": rfc3339(self._clock.now())} if waits_for_binding(allocation) else {}
-            status["allocation"] = {**allocation, **stamp}
+            status["allocation"] = {**allocation, "allocationTimestamp": rfc3339(self._clock.now())}
         status["reservedFor"] = [*reserved, {"resource": "pods", "name": pod.key.name, "uid": uid_of(pod.obj)}]
         await self._client.update(RESOURCE_CLAIMS, {**current, "status": status}, subresource="status")
 
-    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
-        """Takes the pod's reservation away, and with the last one the allocation."""
-        current = await self._client.get(RESOURCE_CLAIMS, name_of(claim), namespace_of(claim))
-        status = dict(current.get("status") or {})
-        left = [r for r in status.pop("reservedFor", None) or () if r.get("uid") != uid_of(pod.obj)]
-        if left:
-            status["reservedFor"] = left
-        else:
-            status = {k: v for k, v in status.items() if k not in ("allocation", "devices")}
-        await self._client.update(RESOURCE_CLAIMS, {**current, "status": status}, subresource="status")
+    async def release_claim(self, claim: Object, pod: PodInfo) -> None:
+        """Takes the pod's reservation away, whatever else changes in the claim meanwhile."""
+        released = {"$patch": "delete", "uid": uid_of(pod.obj)}
+        patch = {"metadata": {"uid": uid_of(claim)}, "status": {"reservedFor": [released]}}
+        await self._client.patch(
+            RESOURCE_CLAIMS, name_of(claim), patch, namespace_of(claim), kind=PatchKind.STRATEGIC, subresource="status"
+        )
+
+    async def deallocate(self, claim: Object) -> None:
+        """Takes the claim's devices and reservations away, unless it has changed."""
+        status = {k: v for k, v in claim["status"].items() if k not in ("allocation", "devices", "reservedFor")}
+        await self._client.update(RESOURCE_CLAIMS, {**claim, "status": status}, subresource="status")
+
+    async def create_claim(self, claim: Object) -> Object:
+        """The special claim for a pod's extended resources, under a name of the server's."""
+        return await self._client.create(RESOURCE_CLAIMS, to_create(claim))
+
+    async def delete_claim(self, claim: Object) -> None:
+        """Deletes a special claim; nobody else has a say in it."""
+        finalizers = claim["metadata"].get("finalizers") or []
+        if CLAIM_FINALIZER in finalizers:
+            metadata = {**claim["metadata"], "finalizers": [f for f in finalizers if f != CLAIM_FINALIZER]}
+            await self._client.update(RESOURCE_CLAIMS, {**claim, "metadata": metadata})
+        try:
+            await self._client.delete(RESOURCE_CLAIMS, name_of(claim), namespace_of(claim), uid=uid_of(claim))
+        except StatusError as err:
+            if not is_not_found(err):
+                raise
+
+    async def note_special_claim(self, pod: PodInfo, claim: Object, special: Special) -> None:
+        told = {"resourceClaimName": name_of(claim), "requestMappings": list(special.mappings)}
+        await self._patch_status(pod, {"extendedResourceClaimStatus": told})
+
+    def tell_waiting(self, pod: PodInfo, node: str) -> None:
+        text = f"waiting for binding conditions for device on node {node}"
+        self._recorder.event(pod.obj, "Normal", "BindingConditionsPending", text, action="Scheduling")
 
     def claim_handler(self) -> Callable[[Object | None, Object | None], None]:
         """To be called with every change of a claim."""

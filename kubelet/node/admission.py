@@ -96,8 +96,10 @@ def _port_taken(pod: Object, running: Iterable[Object]) -> bool:
 
 
 def _is_extended(name: str) -> bool:
-    """Of a domain that is not Kubernetes' own (k8s.io/kubernetes/pkg/apis/core/v1/helper)."""
+    """Of a domain that is not Kubernetes' own (k8s.io/kubernetes/pkg/apis/core/v1/helper), or of a device class."""
     domain, _, rest = name.partition("/")
+    if domain == "deviceclass.resource.kubernetes.io":
+        return bool(rest)
     return bool(rest) and domain != "kubernetes.io" and not domain.endswith(".kubernetes.io")
 
 

@@ -8,7 +8,7 @@ the closure's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -81,10 +81,11 @@ class Preemption:
 
 @dataclass(frozen=True, slots=True)
 class PostFiltered:
-    """``message`` for the user; ``preemption`` when place can be made; ``nominated`` as the pod's nominatedNodeName is to be."""
+    """``message`` for the user; ``preemption`` when place can be made; ``after``: what has to be written for it to come true."""
 
     message: str = ""
     preemption: Preemption | None = None
+    after: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 @runtime_checkable

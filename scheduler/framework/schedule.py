@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scheduler.framework.plugin import Check, Narrowed, Preemption
 from scheduler.framework.profile import Profile
@@ -22,6 +23,7 @@ class Decision:
     """A node, or why there is none and whether place can be made.
 
     ``evaluated`` nodes were looked at, ``feasible`` of them fit; ``next_start`` is where the next search begins.
+    ``after`` is to be written where there is no node.
     """
 
     node: str = ""
@@ -30,6 +32,7 @@ class Decision:
     next_start: int = 0
     diagnosis: Diagnosis | None = None
     preemption: Preemption | None = None
+    after: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,20 @@ def schedule(pod: PodInfo, snapshot: Snapshot, profile: Profile, rng: random.Ran
 
 def _make_place(pod: PodInfo, snapshot: Snapshot, profile: Profile, diagnosis: Diagnosis, next_start: int) -> Decision:
     """The failure, with what the PostFilter plugins make of it: the first that can help does."""
-    messages = []
+    messages, after = [], []
     for plugin in profile.post_filters:
         result = plugin.post_filter(pod, snapshot, diagnosis, lambda *args: try_out(profile, *args))
+        if result.after is not None:
+            after.append(result.after)
         if result.message:
             messages.append(result.message)
         if result.preemption is not None:
             diagnosis.postfilter = ", ".join(messages)
-            return Decision(diagnosis=diagnosis, next_start=next_start, preemption=result.preemption)
+            return Decision(
+                diagnosis=diagnosis, next_start=next_start, preemption=result.preemption, after=tuple(after)
+            )
     diagnosis.postfilter = ", ".join(messages)
-    return Decision(diagnosis=diagnosis, next_start=next_start)
+    return Decision(diagnosis=diagnosis, next_start=next_start, after=tuple(after))
 
 
 def _nominated(pod: PodInfo, snapshot: Snapshot, profile: Profile, filters: Filters) -> list[NodeInfo]:

@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import MAX_SCORE, Filtering, Plugin, Scores
 from scheduler.framework.status import Rejection
+from scheduler.model.extended import asked_of_classes
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
@@ -70,6 +71,7 @@ class NodeResourcesFit(Plugin):
             ClusterEvent.POD_SCALED_DOWN,
             ClusterEvent.NODE_ADDED,
             ClusterEvent.NODE_ALLOCATABLE,
+            ClusterEvent.DEVICE_CLASS,  # may offer what is asked for
             ClusterEvent.OWN_UPDATE,
         }
     )
@@ -88,6 +90,8 @@ class NodeResourcesFit(Plugin):
 
     def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
         asked = [(name, amount) for name, amount in pod.requests.items() if amount and not self._is_ignored(name)]
+        if any("/" in name for name, _ in asked):
+            return _with_devices(asked, snapshot)
 
         def check(node: NodeInfo) -> Rejection | None:
             if len(node.pods) + 1 <= node.allowed_pods:
@@ -112,6 +116,17 @@ class NodeResourcesFit(Plugin):
             (name, weight, _asked(pod, name)) for name, weight in self._weights if name in _NATIVE or _asked(pod, name)
         ]
         return [_weighted(node, parts, rate) for node in nodes]
+
+
+def _with_devices(asked: Sequence[tuple[str, int]], snapshot: Snapshot) -> Filtering:
+    """What device classes offer is DynamicResources' business, on nodes that do not have it themselves."""
+    offered = asked_of_classes(dict(asked), snapshot.listers.list("DeviceClass"))
+
+    def check(node: NodeInfo) -> Rejection | None:
+        own = [(name, amount) for name, amount in asked if name not in offered or node.allocatable.get(name)]
+        return _insufficient(own, node)
+
+    return check
 
 
 def _least_of_two(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:

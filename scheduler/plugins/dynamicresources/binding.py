@@ -5,11 +5,12 @@ Source: k8s.io/api/resource/v1 (bindingConditions, bindingFailureConditions), up
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubeling.api.meta import Object, has_condition, name_of, namespace_of
+from kubeling.api.meta import Object, condition_of, has_condition, name_of
 
 _IDENTITY = ("driver", "pool", "device", "shareID")
 
@@ -33,10 +34,15 @@ def readiness_of(claims: Iterable[Object]) -> Readiness:
             device = {"status": {"conditions": told.get(_identity(result), {}).get("conditions") or ()}}
             failed = [c for c in result.get("bindingFailureConditions") or () if has_condition(device, c)]
             if wanted and failed:
-                where = f"device {'/'.join(_identity(result)[:3])} of claim {namespace_of(claim)}/{name_of(claim)}"
-                return Readiness(False, f"binding failure condition {failed[0]} of {where}")
+                return Readiness(False, f"claim {name_of(claim)} binding failed: {_why(device, failed[0])}")
             ready = ready and all(has_condition(device, c) for c in wanted)
     return Readiness(ready)
+
+
+def _why(device: Object, condition: str) -> str:
+    found = condition_of(device, condition) or {}
+    message = json.dumps(found.get("message") or "", ensure_ascii=False)
+    return f"reason={found.get('reason') or ''}, message={message}"
 
 
 def waits_for_binding(allocation: Mapping[str, Any]) -> bool:

@@ -5,40 +5,40 @@ Source: upstream's DynamicResources.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from functools import partial
+from typing import Any
 
-from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
+from kubeling.api.meta import Object, name_of, uid_of, utcnow
 from scheduler.framework.events import ClusterEvent
-from scheduler.framework.plugin import Filtering, Plugin, PostFiltered, TryOut
+from scheduler.framework.plugin import Filtering, Plugin, PostFiltered, Scores, TryOut, normalized
 from scheduler.framework.status import Diagnosis, PluginError, Rejection, reject
+from scheduler.model.extended import asked_of_classes
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
-from scheduler.plugins.dynamicresources.binding import readiness_of, waits_for_binding
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
-from scheduler.plugins.dynamicresources.devices import devices_on, latest, selects, tainted
+from scheduler.plugins.dynamicresources.claims import (
+    allocation_in,
+    claims_of,
+    is_free_for,
+    is_unavailable,
+    made_claims,
+    not_made,
+)
+from scheduler.plugins.dynamicresources.devices import devices_on, latest, tainted
+from scheduler.plugins.dynamicresources.extended import Special, earlier_claim, special_claim
+from scheduler.plugins.dynamicresources.prebind import Binder, ClaimWriter, Prepared
 from scheduler.plugins.dynamicresources.selectors import matches
 
-MOST_CONSUMERS = 256
+MOST_ALTERNATIVES = 8
 _NOT_HERE = reject("resourceclaim not available on the node", final=True)
-_CANNOT = reject("cannot allocate all claims")
-
-
-class ClaimWriter(Protocol):
-    """Writes what was decided about a claim. Raises StatusError, ClientError."""
-
-    async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
-        """Reserves the claim for the pod; ``allocation`` is written when it has none yet."""
-
-    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
-        """Takes the pod's reservation away, and with the last one the allocation."""
-
-    async def claims_changed(self) -> None:
-        """Returns when some claim has changed."""
+_CANNOT = reject("cannot allocate all claims", final=True)
+_LEFT_BEHIND = reject("cannot schedule extended resource claim", final=True)
+_NOTHING = PostFiltered("no new claims to deallocate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,25 @@ class _Pending:
     allocation: Object
 
 
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What a pod needs of devices: its claims, and the resources that classes offer, each with its class."""
+
+    claims: list[Object]
+    resources: Mapping[str, str]
+
+    def special(self, pod: PodInfo, node: NodeInfo) -> Special | None:
+        """The claim for what the node itself does not have of the resources."""
+        missing = {name: of for name, of in self.resources.items() if not node.allocatable.get(name)}
+        return special_claim(pod, missing) if missing else None
+
+
+_Allocations = list[tuple[Object, Object]]
+"""Claims without an allocation, with what each is to get."""
+
+
 class DynamicResources(Plugin):
-    """Devices for pods. ``matches`` evaluates the selectors of classes and requests."""
+    """Devices for pods. ``matches`` evaluates the selectors of classes and requests, ``now`` tells the time."""
 
     name = "DynamicResources"
     helped_by = frozenset(
@@ -67,146 +84,138 @@ class DynamicResources(Plugin):
     def __init__(self, args: Mapping[str, Any]) -> None:
         super().__init__(args)
         self._pending: dict[str, _Pending] = {}  # uid of a claim
-        self._claims: dict[str, list[Object]] = {}  # uid of a pod that has its node
-        self._snapshot: Snapshot | None = None
+        self._prepared: dict[str, Prepared] = {}  # uid of a pod that has its node
         self._seconds = float(args.get("bindingTimeoutSeconds") or 600)
         self.matches: Matches = matches
+        self.now: Callable[[], datetime] = utcnow
         self.writer: ClaimWriter | None = None
 
     def pre_enqueue(self, pod: PodInfo) -> Rejection | None:
         """A pod whose claims are still to be made is not tried at all: their names in its status bring it in."""
         for entry in pod.spec.get("resourceClaims") or ():
-            if not entry.get("resourceClaimName") and entry["name"] not in _made(pod):
-                return _not_made(pod)
+            if not entry.get("resourceClaimName") and entry["name"] not in made_claims(pod):
+                return not_made(pod)
         return None
 
     def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
-        if not pod.spec.get("resourceClaims"):
-            return None
-        claims = self._find(pod, snapshot)
-        if isinstance(claims, Rejection):
-            return claims
+        needs = self._needs(pod, snapshot)
+        if needs is None or isinstance(needs, Rejection):
+            return needs
         try:
-            wanted = self._wanted(claims, snapshot)
+            wanted = self._wanted(needs.claims, snapshot)
         except Unallocatable as err:
             return reject(str(err), final=True)
-        allocated = [a for c in claims if (a := (c.get("status") or {}).get("allocation")) is not None]
+        earlier = needs.resources and self._earlier(pod, snapshot)
 
         def check(node: NodeInfo) -> Rejection | None:
-            for allocation in allocated:
-                if allocation.get("nodeSelector") and not selects(allocation["nodeSelector"], node):
-                    return _NOT_HERE
+            if earlier:
+                return _LEFT_BEHIND
+            if any(is_unavailable(c, node, self.now(), self._seconds) for c in needs.claims):
+                return _NOT_HERE
+            special = needs.special(pod, node)
             try:
-                return None if self._allocate(wanted, node, snapshot) is not None else _CANNOT
+                return None if self._allocate(wanted, special, node, snapshot) is not None else _CANNOT
             except PluginError as err:
                 raise PluginError(f'running "{self.name}" filter plugin: {err}') from None
 
         return check
 
     def post_filter(self, pod: PodInfo, snapshot: Snapshot, diagnosis: Diagnosis, trial: TryOut) -> PostFiltered:
-        """Upstream says this of every pod that fits nowhere, with claims or without."""
-        return PostFiltered("no new claims to deallocate")
+        """Takes devices from a claim that nobody else uses and that keeps the pod from a node: it may get others."""
+        needs = self._needs(pod, snapshot) if diagnosis.prefilter is None else None
+        if needs is None or isinstance(needs, Rejection):
+            return _NOTHING
+        for node in snapshot.nodes:
+            rejection = diagnosis.by_node.get(node.name)
+            if rejection is None or rejection.reasons != _NOT_HERE.reasons:
+                continue
+            for claim in needs.claims:
+                if is_unavailable(claim, node, self.now(), self._seconds) and is_free_for(claim, pod):
+                    after = partial(self.writer.deallocate, claim) if self.writer is not None else None
+                    return PostFiltered("deallocation of ResourceClaim completed", after=after)
+        earlier = self._earlier(pod, snapshot) if needs.resources else None
+        if earlier is not None:
+            after = partial(self.writer.delete_claim, earlier) if self.writer is not None else None
+            return PostFiltered("deletion of ResourceClaim completed", after=after)
+        return PostFiltered("still not schedulable")
+
+    def score(self, pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Scores:
+        """Nodes where better alternatives of requests can be had."""
+        needs = self._needs(pod, snapshot)
+        if needs is None or isinstance(needs, Rejection):
+            return None
+        wanted = self._wanted(needs.claims, snapshot)
+        if not any(len(alternatives) > 1 for _, requests in wanted for alternatives in requests):
+            return None
+        return normalized([self._rank(wanted, needs.special(pod, node), node, snapshot) for node in nodes])
+
+    def _rank(
+        self, wanted: list[tuple[Object, list[list[Wanted]]]], special: Special | None, node: NodeInfo, snapshot: Snapshot
+    ) -> int:  # fmt: skip
+        rank = 0
+        requests_by_uid = {uid_of(claim): requests for claim, requests in wanted}
+        for claim, allocation in self._allocate(wanted, special, node, snapshot) or ():
+            used = {r["request"] for r in allocation["devices"]["results"]}
+            for alternatives in requests_by_uid.get(uid_of(claim), ()):
+                rank += sum(
+                    MOST_ALTERNATIVES - i for i, a in enumerate(alternatives) if "/" in a.name and a.name in used
+                )
+        return rank
 
     def reserve(self, pod: PodInfo, node: NodeInfo, snapshot: Snapshot) -> Rejection | None:
-        if not pod.spec.get("resourceClaims"):
-            return None
-        claims = self._find(pod, snapshot)
-        if isinstance(claims, Rejection):
-            return claims
+        needs = self._needs(pod, snapshot)
+        if needs is None or isinstance(needs, Rejection):
+            return needs
+        special = needs.special(pod, node)
         try:
-            wanted = self._wanted(claims, snapshot)
-            allocations = self._allocate(wanted, node, snapshot)
+            allocations = self._allocate(self._wanted(needs.claims, snapshot), special, node, snapshot)
         except (Unallocatable, PluginError) as err:
             return reject(str(err), final=True)
         if allocations is None:
             return _CANNOT
-        for (claim, _), allocation in zip(wanted, allocations, strict=True):
+        for claim, allocation in allocations:
             self._pending[uid_of(claim)] = _Pending(pod.uid, allocation)
-        self._claims[pod.uid] = claims
-        self._snapshot = snapshot
+        by_uid = {uid_of(claim): allocation for claim, allocation in allocations}
+        self._prepared[pod.uid] = Prepared(needs.claims, by_uid, special, snapshot.listers)
         return None
 
     def unreserve(self, pod: PodInfo, node: str) -> None:
-        self._claims.pop(pod.uid, None)
+        self._prepared.pop(pod.uid, None)
         self._pending = {uid: p for uid, p in self._pending.items() if p.pod != pod.uid}
 
     async def pre_bind(self, pod: PodInfo, node: str) -> Rejection | None:
-        claims, waits = self._claims.get(pod.uid, []), False
-        for claim in claims:
-            pending = self._pending.get(uid_of(claim))
-            allocation = pending.allocation if pending else None
-            if self.writer is not None:
-                await self.writer.take_claim(claim, pod, allocation)
-            waits = waits or waits_for_binding(allocation or (claim.get("status") or {}).get("allocation") or {})
-        self._claims.pop(pod.uid, None)
-        return await self._wait_for_devices(pod, claims) if waits else None
-
-    async def _wait_for_devices(self, pod: PodInfo, claims: list[Object]) -> Rejection | None:
-        """Until the drivers have made the devices ready; where they cannot, others may be found."""
-        if self.writer is None or self._snapshot is None:
+        prepared = self._prepared.pop(pod.uid, None)
+        if prepared is None or self.writer is None:
             return None
-        listers, failure = self._snapshot.listers, "device binding timeout"
-        try:
-            async with asyncio.timeout(self._seconds):
-                while True:
-                    known = (listers.get("ResourceClaim", name_of(c), namespace_of(c)) for c in claims)
-                    current = [c for c in known if c is not None]
-                    found = readiness_of(current)
-                    allocated = all((c.get("status") or {}).get("allocation") for c in current)
-                    if found.failure:
-                        failure = found.failure
-                        break
-                    if found.ready and allocated:
-                        return None
-                    await self.writer.claims_changed()
-        except TimeoutError:
-            pass  # said below
-        for claim in claims:
-            await self.writer.give_claim_back(claim, pod)
-        return reject(failure)
+        return await Binder(self.writer, self._seconds, self._is_written).bind(pod, node, prepared)
 
-    def _find(self, pod: PodInfo, snapshot: Snapshot) -> list[Object] | Rejection:
-        """The pod's claims, or why it has to wait."""
-        made = _made(pod)
-        found: list[Object] = []
-        for entry in pod.spec["resourceClaims"]:
-            name = entry.get("resourceClaimName") or made.get(entry["name"])
-            if not name and entry["name"] in made:
-                continue  # the template's controller found that none is needed
-            if not name:
-                return _not_made(pod)
-            claim = snapshot.listers.get("ResourceClaim", name, pod.namespace)
-            if claim is None:
-                return reject(f'resourceclaim.resource.k8s.io "{name}" not found', final=True)
-            if is_deleting(claim):
-                return reject(f'resourceclaim "{name}" is being deleted', final=True)
-            problem = self._unusable(claim, pod)
-            if problem is not None:
-                return problem
-            found.append(claim)
-        return found
+    def _is_written(self, claim: Object, created: Object) -> None:
+        """The allocation that was kept for a special claim is now that of the one in the API."""
+        pending = self._pending.pop(uid_of(claim), None)
+        if pending is not None:
+            self._pending[uid_of(created)] = pending
 
-    def _unusable(self, claim: Object, pod: PodInfo) -> Rejection | None:
-        status = claim.get("status") or {}
-        if status.get("allocation") is None:
-            pending = self._pending.get(uid_of(claim))
-            if pending is not None and pending.pod != pod.uid:
-                return reject(f"resourceclaim {name_of(claim)} is in the process of being allocated")
+    def _needs(self, pod: PodInfo, snapshot: Snapshot) -> _Needs | Rejection | None:
+        """None: nothing. A no: it has to wait."""
+        resources = asked_of_classes(pod.requests, snapshot.listers.list("DeviceClass")) if _is_uncommon(pod) else {}
+        if not pod.spec.get("resourceClaims") and not resources:
             return None
-        reserved = [r.get("uid") for r in status.get("reservedFor") or ()]
-        if pod.uid not in reserved and len(reserved) >= MOST_CONSUMERS:
-            return reject("resourceclaim in use")
-        return None
+        claims = claims_of(pod, snapshot, {uid for uid, p in self._pending.items() if p.pod != pod.uid})
+        return claims if isinstance(claims, Rejection) else _Needs(claims, resources)
+
+    def _earlier(self, pod: PodInfo, snapshot: Snapshot) -> Object | None:
+        return earlier_claim(pod, snapshot.listers.list("ResourceClaim", pod.namespace))
 
     def _wanted(self, claims: Iterable[Object], snapshot: Snapshot) -> list[tuple[Object, list[list[Wanted]]]]:
         """The claims without an allocation, with their requests. Raises Unallocatable."""
-        classes = {name_of(c): c for c in snapshot.listers.list("DeviceClass")}
-        missing = [c for c in claims if (c.get("status") or {}).get("allocation") is None]
-        return [(claim, requests_of(claim, classes)) for claim in missing]
+        missing = [c for c in claims if allocation_in(c) is None]
+        return [(claim, requests_of(claim, _classes(snapshot))) for claim in missing]
 
     def _allocate(
-        self, wanted: list[tuple[Object, list[list[Wanted]]]], node: NodeInfo, snapshot: Snapshot
-    ) -> list[Object] | None:
+        self, wanted: list[tuple[Object, list[list[Wanted]]]], special: Special | None, node: NodeInfo, snapshot: Snapshot
+    ) -> _Allocations | None:  # fmt: skip
+        if special is not None:
+            wanted = [*wanted, (special.claim, requests_of(special.claim, _classes(snapshot)))]
         if not wanted:
             return []
         slices = tainted(latest(snapshot.listers.list("ResourceSlice")), snapshot.listers.list("DeviceTaintRule"))
@@ -217,24 +226,24 @@ class DynamicResources(Plugin):
             if not r.get("shareID")  # others may use it, too
         }
         allocator = Allocator(devices_on(node, slices), used, self.matches, shared_of(slices, allocations), node.name)
-        return allocator.allocate(wanted)
+        found = allocator.allocate(wanted)
+        return None if found is None else [(claim, a) for (claim, _), a in zip(wanted, found, strict=True)]
 
     def _allocations(self, snapshot: Snapshot) -> list[Object]:
         """What claims have, as the informer knows or as was decided just now."""
         allocations = []
         for claim in snapshot.listers.list("ResourceClaim"):
-            allocation = (claim.get("status") or {}).get("allocation")
+            allocation = allocation_in(claim)
             if allocation is not None:
                 self._pending.pop(uid_of(claim), None)
                 allocations.append(allocation)
         return allocations + [p.allocation for p in self._pending.values()]
 
 
-def _made(pod: PodInfo) -> dict[str, str | None]:
-    """The claims that were made from the pod's templates, by the name of its entry."""
-    statuses = (pod.obj.get("status") or {}).get("resourceClaimStatuses") or ()
-    return {s["name"]: s.get("resourceClaimName") for s in statuses}
+def _classes(snapshot: Snapshot) -> dict[str, Object]:
+    return {name_of(c): c for c in snapshot.listers.list("DeviceClass")}
 
 
-def _not_made(pod: PodInfo) -> Rejection:
-    return reject(f'pod "{pod.namespace}/{pod.key.name}": ResourceClaim not created yet', final=True)
+def _is_uncommon(pod: PodInfo) -> bool:
+    """Whether the pod asks for more than what every node has; most do not, and need no look at classes."""
+    return any("/" in name for name in pod.requests)

@@ -172,3 +172,58 @@ async def test_a_pod_gets_a_device_of_its_node(world: World) -> None:
     assert claim["status"]["allocation"]["devices"]["results"] == [result]
     await world.pod("q", resourceClaims=[{"name": "dev", "resourceClaimName": "two"}])
     await refused(world, "q")  # there is one device that the class selects, and somebody has it
+
+
+async def test_a_class_serves_an_extended_resource(world: World) -> None:
+    await world.node("without")
+    node = await world.node("with")
+    resource, driver = f"{world.prefix}.example.com/gpu", f"{world.prefix}.example.com"
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    slice_ = {"driver": driver, "nodeName": node, "pool": pool, "devices": [{"name": "d"}]}
+    await world.client.create(RESOURCE_SLICES, {"metadata": {"name": world.prefix}, "spec": slice_})
+    chosen = [{"cel": {"expression": f"device.driver == '{driver}'"}}]
+    offer = {"selectors": chosen, "extendedResourceName": resource}
+    asked = {"requests": {resource: "1"}, "limits": {resource: "1"}}
+    containers = [{"name": "c", "image": "web:1", "resources": asked}]
+    await world.pod("p", containers=containers)
+    waiting = await refused(world, "p")
+    condition = condition_of(waiting, "PodScheduled")
+    assert condition is not None and f"Insufficient {resource}" in condition["message"]
+    await world.client.create(DEVICE_CLASSES, {"metadata": {"name": world.prefix}, "spec": offer})
+    assert await node_of(world, "p", 60) == node
+    pod = await world.get("p")
+    told = pod["status"]["extendedResourceClaimStatus"]
+    mapping = {"containerName": "c", "resourceName": resource, "requestName": "container-0-request-0"}
+    assert told["requestMappings"] == [mapping]
+    claim = await world.client.get(RESOURCE_CLAIMS, told["resourceClaimName"], world.prefix)
+    assert claim["metadata"]["annotations"] == {"resource.kubernetes.io/extended-resource-claim": "true"}
+    assert claim["metadata"]["name"].startswith("p-extended-resources-")
+    assert claim["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"]
+    assert [r["uid"] for r in claim["status"]["reservedFor"]] == [pod["metadata"]["uid"]]
+    (result,) = claim["status"]["allocation"]["devices"]["results"]
+    assert (result["request"], result["device"]) == ("container-0-request-0", "d")
+    await world.pod("q", containers=containers)
+    await refused(world, "q")
+
+
+async def test_devices_move_when_theirs_cannot_be_used(world: World) -> None:
+    """A claim was allocated for a node that has gone: it gives its devices back and gets others."""
+    node = await world.node("n")
+    driver = f"{world.prefix}.example.com"
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    slice_ = {"driver": driver, "nodeName": node, "pool": pool, "devices": [{"name": "d"}]}
+    await world.client.create(RESOURCE_SLICES, {"metadata": {"name": world.prefix}, "spec": slice_})
+    chosen = [{"cel": {"expression": f"device.driver == '{driver}'"}}]
+    await world.client.create(DEVICE_CLASSES, {"metadata": {"name": world.prefix}, "spec": {"selectors": chosen}})
+    devices = {"requests": [{"name": "r", "exactly": {"deviceClassName": world.prefix}}]}
+    metadata = {"name": "c", "namespace": world.prefix}
+    claim = await world.client.create(RESOURCE_CLAIMS, {"metadata": metadata, "spec": {"devices": devices}})
+    gone = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["gone"]}]}
+    result = {"request": "r", "driver": driver, "pool": "gone", "device": "d"}
+    allocation = {"devices": {"results": [result]}, "nodeSelector": {"nodeSelectorTerms": [gone]}}
+    await world.client.update(RESOURCE_CLAIMS, {**claim, "status": {"allocation": allocation}}, subresource="status")
+    await world.pod("p", resourceClaims=[{"name": "dev", "resourceClaimName": "c"}])
+    assert await node_of(world, "p", 60) == node
+    moved = await world.client.get(RESOURCE_CLAIMS, "c", world.prefix)
+    assert moved["status"]["allocation"]["devices"]["results"] == [{**result, "pool": node}]
+    assert moved["status"]["allocation"]["allocationTimestamp"]

@@ -29,6 +29,7 @@ def test_without_a_file_there_is_upstreams_profile() -> None:
         "NodeResourcesFit",
         "PodTopologySpread",
         "InterPodAffinity",
+        "DynamicResources",
         "NodeResourcesBalancedAllocation",
         "ImageLocality",
     ]

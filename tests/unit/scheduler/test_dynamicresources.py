@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from kubeling.api.meta import Object
-from scheduler.framework.status import Rejection
+from scheduler.framework.profile import Profile
+from scheduler.framework.schedule import Decision
+from scheduler.framework.status import PluginError, Rejection
+from scheduler.model.extended import offered
 from scheduler.model.pod import PodInfo
+from scheduler.plugins import DEFAULT_PROFILE
 from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.dynamicresources.allocator import Allocator, Unallocatable, requests_of
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
 from scheduler.plugins.dynamicresources.devices import Device, devices_on, latest
 from scheduler.plugins.dynamicresources.devices import tainted as with_rules
+from scheduler.plugins.dynamicresources.extended import Special, special_claim, to_create
 from tests.unit.scheduler.worlds import Listed, cluster, decide, node, pod
 
 GPU = {"metadata": {"name": "gpu"}, "spec": {}}
@@ -181,13 +188,31 @@ def test_why_a_pod_does_not_fit(wanted: PodInfo, claims: list[Object], message: 
 class Writes:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, Object | None]] = []
-        self.given_back: list[str] = []
+        self.done: list[tuple[str, str]] = []
+        self.noted: Object = {}
 
     async def take_claim(self, claim: Object, pod: PodInfo, allocation: Object | None) -> None:
         self.taken.append((claim["metadata"]["name"], pod.key.name, allocation))
 
-    async def give_claim_back(self, claim: Object, pod: PodInfo) -> None:
-        self.given_back.append(claim["metadata"]["name"])
+    async def release_claim(self, claim: Object, pod: PodInfo) -> None:
+        self.done.append(("released", claim["metadata"]["name"]))
+
+    async def deallocate(self, claim: Object) -> None:
+        self.done.append(("deallocated", claim["metadata"]["name"]))
+
+    async def create_claim(self, claim: Object) -> Object:
+        self.done.append(("created", claim["metadata"]["generateName"]))
+        made = to_create(claim)
+        return {**made, "metadata": {**made["metadata"], "name": "made", "uid": "made"}}
+
+    async def delete_claim(self, claim: Object) -> None:
+        self.done.append(("deleted", claim["metadata"]["name"]))
+
+    async def note_special_claim(self, pod: PodInfo, claim: Object, special: Special) -> None:
+        self.noted = {"resourceClaimName": claim["metadata"]["name"], "requestMappings": list(special.mappings)}
+
+    def tell_waiting(self, pod: PodInfo, node: str) -> None:
+        self.done.append(("waiting", node))
 
     async def claims_changed(self) -> None:
         raise AssertionError("there is nothing to wait for")
@@ -353,7 +378,7 @@ WAITING: Object = {"name": "d", "bindingConditions": ["Ready"], "bindingFailureC
     ("condition", "failure"),
     [
         ("Ready", ""),
-        ("Broken", "binding failure condition Broken of device drv/b/d of claim default/c"),
+        ("Broken", 'claim c binding failed: reason=Burnt, message="too hot"'),
         ("", "device binding timeout"),
     ],
 )
@@ -369,7 +394,7 @@ async def test_a_pod_is_bound_when_its_devices_are_ready(condition: str, failure
     def changed() -> None:
         one["status"]["allocation"] = writes.taken[0][2]
         if condition:
-            told = {"type": condition, "status": "True"}
+            told = {"type": condition, "status": "True", "reason": "Burnt", "message": "too hot"}
             one["status"]["devices"] = [{"driver": "drv", "pool": "b", "device": "d", "conditions": [told]}]
 
     async def idle() -> None:
@@ -377,9 +402,12 @@ async def test_a_pod_is_bound_when_its_devices_are_ready(condition: str, failure
         await asyncio.sleep(0 if condition else 1)
 
     writes.claims_changed = idle  # type: ignore[method-assign]  # the stand-in's own
-    rejection = await plugin.pre_bind(using("c"), "b")
-    assert (rejection.message if rejection else "") == failure
-    assert writes.given_back == (["c"] if failure else [])
+    if failure:
+        with pytest.raises(PluginError, match=f'^running PreBind plugin "DynamicResources": {re.escape(failure)}$'):
+            await plugin.pre_bind(using("c"), "b")
+    else:
+        assert await plugin.pre_bind(using("c"), "b") is None
+    assert writes.done == [("waiting", "b"), *([("released", "c")] if failure else [])]
 
 
 def test_rules_taint_devices_for_the_scheduler() -> None:
@@ -395,3 +423,164 @@ def test_rules_taint_devices_for_the_scheduler() -> None:
     for harmless in (rule(None), rule({"pool": "other"}), rule({}, "None")):
         assert given(one, with_rules(there, [harmless])) == ["r=a"]
     assert there == [slice_("n", "a", "b")]
+
+
+ELSEWHERE = {
+    "nodeSelector": {
+        "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["gone"]}]}]
+    }
+}
+
+
+def decided(wanted: PodInfo, there: Any) -> tuple[Decision, Writes]:
+    """With a profile whose claims are written nowhere."""
+    profile, writes = Profile.of(DEFAULT_PROFILE), Writes()
+    plugin = profile.plugins["DynamicResources"]
+    assert isinstance(plugin, DynamicResources)
+    plugin.writer, plugin.now = writes, lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    return decide(wanted, there, profile), writes
+
+
+def late(seconds: int) -> Object:
+    """An allocation whose device is not ready, made so many seconds ago."""
+    result = {"request": "r", "driver": "drv", "pool": "b", "device": "d", "bindingConditions": ["Ready"]}
+    moment = datetime.fromtimestamp(datetime(2026, 1, 1, tzinfo=UTC).timestamp() - seconds, UTC)
+    return {"devices": {"results": [result]}, "allocationTimestamp": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+@pytest.mark.parametrize(
+    ("one", "told", "writes"),
+    [
+        (
+            claim("c", request(), allocation=ELSEWHERE),
+            "deallocation of ResourceClaim completed",
+            [("deallocated", "c")],
+        ),
+        (claim("c", request(), allocation=ELSEWHERE, reserved=1), "still not schedulable", []),
+        (claim("c", request(count=2)), "still not schedulable", []),
+        (
+            claim("c", request(), allocation=late(700)),
+            "deallocation of ResourceClaim completed",
+            [("deallocated", "c")],
+        ),
+    ],
+)
+async def test_devices_that_are_of_no_use_are_given_back(one: Object, told: str, writes: list[tuple[str, str]]) -> None:
+    decision, made = decided(using("c"), world(one))
+    assert decision.diagnosis is not None and decision.diagnosis.postfilter.startswith(told)
+    for write in decision.after:
+        await write()
+    assert made.done == writes
+
+
+def test_devices_that_still_have_time_to_become_ready_are_kept() -> None:
+    assert decided(using("c"), world(claim("c", request(), allocation=late(500))))[0].node
+
+
+def test_nodes_with_better_alternatives_are_preferred() -> None:
+    there = world(claim("c", EITHER), slices=[slice_("a", "small", name="x"), slice_("b", "big", name="y")])
+    profile = Profile.of(DEFAULT_PROFILE)
+    plugin = profile.plugins["DynamicResources"]
+    assert isinstance(plugin, DynamicResources)
+    plugin.matches = lambda expression, device: expression in device.id[2]
+    nodes = [there.node("a"), there.node("b")]
+    assert plugin.score(using("c"), there, nodes) == [87.0, 100.0]
+    assert plugin.score(pod("p"), there, nodes) is None
+
+
+def offering(name: str, resource: str = "", created: str = "2026-01-01T00:00:00Z") -> Object:
+    spec = {"extendedResourceName": resource} if resource else {}
+    return {"metadata": {"name": name, "creationTimestamp": created}, "spec": spec}
+
+
+RES, IMPLICIT = "example.com/gpu", "deviceclass.resource.kubernetes.io/gpu"
+
+
+def lending(*classes: Object, claims: list[Object] | None = None, **allocatable: str) -> Any:
+    listed = Listed(ResourceClaim=claims or [], ResourceSlice=[slice_("b", "d", "e")], DeviceClass=list(classes))
+    return cluster(node("a", allocatable=allocatable), node("b"), listers=listed)
+
+
+@pytest.mark.parametrize(
+    ("requests", "classes", "where"),
+    [
+        ({RES: "1"}, [offering("gpu", RES)], "b"),
+        ({IMPLICIT: "2"}, [offering("gpu")], "b"),
+        ({RES: "3"}, [offering("gpu", RES)], ""),
+        ({RES: "1"}, [offering("gpu", "example.com/other")], ""),
+        ({RES: "1"}, [], ""),
+    ],
+)
+def test_extended_resources_that_a_class_offers(requests: dict[str, str], classes: list[Object], where: str) -> None:
+    assert decide(pod("p", requests=requests), lending(*classes)).node == where
+
+
+def test_a_node_that_has_the_resource_itself_needs_no_devices() -> None:
+    there = lending(offering("gpu", RES), **{RES: "4"})
+    plugin = DynamicResources({})
+    wanted = pod("p", requests={RES: "3"})
+    assert decide(wanted, there).node == "a"
+    assert plugin.reserve(wanted, there.node("a"), there) is None
+    assert plugin._pending == {}
+
+
+def test_of_several_classes_the_newest_serves_then_the_first_by_name() -> None:
+    later = "2026-02-01T00:00:00Z"
+    classes = [offering("z", RES, later), offering("b", RES, later), offering("a", RES)]
+    assert offered([RES], classes) == {RES: "b"}
+
+
+async def test_a_special_claim_is_made_and_told() -> None:
+    plugin, writes = DynamicResources({}), Writes()
+    plugin.writer = writes
+    there = lending(offering("gpu", RES))
+    wanted = pod("p", requests={RES: "1"})
+    assert plugin.reserve(wanted, there.node("b"), there) is None
+    assert await plugin.pre_bind(wanted, "b") is None
+    assert writes.done == [("created", "p-extended-resources-")]
+    ((name, who, allocation),) = writes.taken
+    assert (name, who) == ("made", "p") and allocation is not None
+    assert allocation["devices"]["results"][0]["request"] == "container-0-request-0"
+    mapping = {"containerName": "c", "resourceName": RES, "requestName": "container-0-request-0"}
+    assert writes.noted == {"resourceClaimName": "made", "requestMappings": [mapping]}
+    check = plugin.filter(pod("q", requests={RES: "2"}), there)
+    assert callable(check) and check(there.node("b")) is not None  # one device is as good as gone
+
+
+async def test_a_special_claim_of_an_earlier_attempt_is_deleted_first() -> None:
+    special = special_claim(pod("p", requests={RES: "1"}), {RES: "gpu"}).claim
+    left = {**special, "metadata": {**special["metadata"], "name": "left"}}
+    decision, writes = decided(pod("p", requests={RES: "1"}), lending(offering("gpu", RES), claims=[left]))
+    assert decision.diagnosis is not None
+    assert "2 cannot schedule extended resource claim" in decision.diagnosis.message()
+    for write in decision.after:
+        await write()
+    assert writes.done == [("deleted", "left")]
+
+
+def container(name: str, count: int, **more: Any) -> Object:
+    return {"name": name, "resources": {"requests": {"cpu": "1", RES: str(count)} if count else {}}, **more}
+
+
+def test_init_containers_use_the_devices_of_later_containers() -> None:
+    spec = {
+        "initContainers": [
+            container("first", 4),
+            container("side", 1, restartPolicy="Always"),
+            container("second", 6),
+        ],
+        "containers": [container("main", 2), container("none", 0)],
+    }
+    wanted = PodInfo({"metadata": {"name": "p", "namespace": "default", "uid": "p"}, "spec": spec})
+    special = special_claim(wanted, {RES: "gpu"})
+    requests = [(r["name"], r["exactly"]["count"]) for r in special.claim["spec"]["devices"]["requests"]]
+    assert requests == [("container-1-request-1", 1), ("container-2-request-1", 4), ("container-3-request-1", 2)]
+    assert [(m["containerName"], m["requestName"]) for m in special.mappings] == [
+        ("side", "container-1-request-1"),
+        ("main", "container-3-request-1"),
+        ("first", "container-1-request-1"),
+        ("first", "container-3-request-1"),
+        ("first", "container-2-request-1"),
+        ("second", "container-3-request-1"),
+        ("second", "container-2-request-1"),
+    ]
