@@ -12,13 +12,25 @@ from controllers.resourceclaim.plan import (
     claim_names,
     is_done,
     made_for,
+    needless,
     needs_reservation,
     owner_uid,
     plan_claim,
     pod_references,
+    special_claim_names,
 )
 from kubeling.api.errors import StatusError, is_not_found
-from kubeling.api.meta import Key, Object, controller_of, is_deleting, key_of, name_of, namespace_of, uid_of
+from kubeling.api.meta import (
+    Key,
+    Object,
+    controller_of,
+    is_controlled_by,
+    is_deleting,
+    key_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from kubeling.api.resources import PODS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS
 from kubeling.client.events import EventRecorder
 from kubeling.client.rest import PatchKind
@@ -42,7 +54,7 @@ class PodReconciler:
         names = claim_names(pod)
         missing = False
         for entry in pod["spec"].get("resourceClaims") or ():
-            if entry["name"] in names or not entry.get("resourceClaimTemplateName"):
+            if not entry.get("resourceClaimTemplateName") or self._is_there(pod, entry["name"], names):
                 continue
             missing = True
             names[entry["name"]] = name_of(await self._ensure(pod, entry))
@@ -52,6 +64,13 @@ class PodReconciler:
             claim = self._claims.get(Key(key.namespace, name))
             if claim is not None and needs_reservation(pod, claim):
                 await self._reserve(pod, claim)
+
+    def _is_there(self, pod: Object, entry: str, names: dict[str, str]) -> bool:
+        """Whether the entry has its claim, or needs none. One that was deleted, or is another's now, is made again."""
+        if entry not in names:
+            return entry in needless(pod)
+        claim = self._claims.get(Key(namespace_of(pod), names[entry]))
+        return claim is not None and is_controlled_by(claim, pod)
 
     async def _ensure(self, pod: Object, entry: Object) -> Object:
         there = made_for(pod, entry["name"], self._claims.store.by_index(CONTROLLER_UID, uid_of(pod)))
@@ -76,7 +95,7 @@ class PodReconciler:
 
     async def _note(self, pod: Object, names: dict[str, str]) -> None:
         made = [
-            {"name": entry["name"], "resourceClaimName": names[entry["name"]]}
+            {"name": entry["name"], **({"resourceClaimName": names[entry["name"]]} if entry["name"] in names else {})}
             for entry in pod["spec"]["resourceClaims"]
             if entry.get("resourceClaimTemplateName")
         ]
@@ -110,7 +129,7 @@ class ClaimReconciler:
         if claim is None:
             return
         pods = {r["uid"]: await self._pod(key.namespace, r["name"], r["uid"]) for r in pod_references(claim)}
-        decided = plan_claim(claim, pods, self._owner(claim))
+        decided = plan_claim(claim, pods, self._named_as_owner(claim))
         if decided.status is not None:
             claim = await self._claims.update_status({**claim, "status": decided.status})
         if decided.unprotect:
@@ -131,17 +150,17 @@ class ClaimReconciler:
                 return None
         return pod if uid_of(pod) == uid else None
 
-    def _owner(self, claim: Object) -> Object | None:
-        uid, owner = owner_uid(claim), controller_of(claim)
-        if not uid or owner is None:
-            return None
-        pod = self._pods.get(Key(namespace_of(claim), owner["name"]))
-        return pod if pod is not None and uid_of(pod) == uid else None
+    def _named_as_owner(self, claim: Object) -> Object | None:
+        """The pod that has the owner's name now: the owner, or one that has taken its place."""
+        owner = controller_of(claim)
+        return (
+            self._pods.get(Key(namespace_of(claim), owner["name"])) if owner is not None and owner_uid(claim) else None
+        )
 
 
 def _claims_of(pod: Object) -> Iterable[Key]:
     """Index values: the claims that the pod uses."""
-    return (Key(namespace_of(pod), name) for name in claim_names(pod).values())
+    return (Key(namespace_of(pod), name) for name in (*claim_names(pod).values(), *special_claim_names(pod)))
 
 
 def _templates_of(pod: Object) -> Iterable[Key]:
@@ -162,7 +181,7 @@ def build(context: Context) -> Sequence[Runnable]:
 
     def ended(old: Object | None, new: Object | None) -> Iterable[Key]:
         """The claims of a pod that has ended or gone, those that were made for it included."""
-        if old is not None and old["spec"].get("resourceClaims") and (new is None or is_done(new)):
+        if old is not None and (new is None or is_done(new)):
             yield from _claims_of(old)
             yield from (key_of(c) for c in claims.store.by_index(CONTROLLER_UID, uid_of(old)))
 

@@ -43,6 +43,18 @@ def claim_names(pod: Object) -> dict[str, str]:
     return found
 
 
+def needless(pod: Object) -> set[str]:
+    """The entries for which it was found that no claim is needed."""
+    statuses = (pod.get("status") or {}).get("resourceClaimStatuses") or ()
+    return {s["name"] for s in statuses if not s.get("resourceClaimName")}
+
+
+def special_claim_names(pod: Object) -> list[str]:
+    """The claim, if any, that the scheduler has made for extended resources."""
+    name = ((pod.get("status") or {}).get("extendedResourceClaimStatus") or {}).get("resourceClaimName")
+    return [name] if name else []
+
+
 def made_for(pod: Object, entry: str, claims: Iterable[Object]) -> Object | None:
     """The claim that was made for an entry of the pod."""
     return next((c for c in claims if is_controlled_by(c, pod) and annotations_of(c).get(POD_CLAIM) == entry), None)
@@ -101,7 +113,7 @@ def pod_references(claim: Object) -> list[Object]:
 
 
 def plan_claim(claim: Object, pods: Mapping[str, Object | None], owner: Object | None) -> ClaimPlan:
-    """``owner``: the pod that the claim was made for, as far as it is still there.
+    """``owner``: the pod that has the name of the one that the claim was made for, if there is one.
 
     A claim that nobody uses any more gives its devices back: whoever comes next may get better ones elsewhere. The finalizer of
     one that nobody has used yet is left alone: the scheduler sets it first, then the allocation.
@@ -118,7 +130,8 @@ def plan_claim(claim: Object, pods: Mapping[str, Object | None], owner: Object |
         changed.pop("reservedFor", None)
     if ends and protected:
         changed.pop("allocation", None)
-    delete = not valid and not is_deleting(claim) and owner is not None and is_done(owner)
+    ended = owner is not None and (uid_of(owner) != owner_uid(claim) or is_done(owner))
+    delete = not valid and not is_deleting(claim) and ended
     return ClaimPlan(changed if changed != status else None, ends and protected, delete)
 
 

@@ -107,6 +107,8 @@ def _claim_names(pod: Object) -> Iterator[tuple[str, str]]:
     }
     for claim in (pod.get("spec") or {}).get("resourceClaims") or ():
         yield "resourceclaims", claim.get("resourceClaimName") or generated.get(claim.get("name"), "")
+    special = (pod.get("status") or {}).get("extendedResourceClaimStatus") or {}
+    yield "resourceclaims", special.get("resourceClaimName") or ""
 
 
 def _volume_secrets(volume: Object) -> Iterator[Reference]:

@@ -15,6 +15,8 @@ from tests.unit.controllers.world import World
 RUNNING: Object = {"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}}
 ENDED: Object = {**RUNNING, "status": {"phase": "Succeeded"}}
 LEAVING: Object = {"metadata": {"name": "p", "uid": "u", "deletionTimestamp": "x"}, "spec": {}}
+REPLACED: Object = {**RUNNING, "metadata": {"name": "p", "uid": "another"}}
+OWNED = [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}]
 MINE = {"resource": "pods", "name": "p", "uid": "u"}
 OTHERS = {"apiGroup": "example.com", "resource": "things", "name": "t", "uid": "t"}
 ALLOCATION = {"devices": {"results": []}}
@@ -37,8 +39,9 @@ def claim(reserved: list[Object], *, allocated: bool = True, **metadata: Any) ->
         (claim([MINE, OTHERS]), None, None, ClaimPlan({"reservedFor": [OTHERS], "allocation": ALLOCATION})),
         (claim([], allocated=False), None, None, ClaimPlan()),  # the scheduler is about to allocate it
         (claim([], allocated=False, deletionTimestamp="x"), None, None, ClaimPlan(unprotect=True)),
-        (claim([MINE]), ENDED, ENDED, ClaimPlan({}, unprotect=True, delete=True)),
-        (claim([]), None, RUNNING, ClaimPlan()),
+        (claim([MINE], ownerReferences=OWNED), ENDED, ENDED, ClaimPlan({}, unprotect=True, delete=True)),
+        (claim([], ownerReferences=OWNED), None, RUNNING, ClaimPlan()),
+        (claim([], ownerReferences=OWNED), None, REPLACED, ClaimPlan(delete=True)),
         (claim([], deletionTimestamp="x"), None, None, ClaimPlan({}, unprotect=True)),
         (claim([], allocated=False, finalizers=[]), None, None, ClaimPlan()),
         (claim([MINE], finalizers=[]), ENDED, None, ClaimPlan({"allocation": ALLOCATION})),
@@ -110,3 +113,46 @@ async def test_a_pod_that_has_its_node_already_gets_a_reservation() -> None:
         await w.settle()
         reserved = w.get(RESOURCE_CLAIMS, "c")["status"]["reservedFor"]
         assert reserved == [{"resource": "pods", "name": "p", "uid": uid_of(pod)}]
+
+
+async def test_a_claim_that_is_lost_is_made_again() -> None:
+    async with World(CONTROLLER) as w:
+        w.create(RESOURCE_CLAIM_TEMPLATES, "t", TEMPLATE)
+        w.create(PODS, "p", ENTRIES)
+        await w.settle()
+        (first,) = w.api.all(RESOURCE_CLAIMS)
+        w.api.delete(RESOURCE_CLAIMS, "ns", name_of(first))
+        await w.settle()
+        (second,) = w.api.all(RESOURCE_CLAIMS)
+        assert uid_of(second) != uid_of(first)
+        noted = w.get(PODS, "p")["status"]["resourceClaimStatuses"]
+        assert noted == [{"name": "gpu", "resourceClaimName": name_of(second)}]
+
+
+async def test_an_entry_that_needs_no_claim_gets_none() -> None:
+    async with World(CONTROLLER) as w:
+        pod = w.create(PODS, "p", ENTRIES)
+        w.api.update(
+            PODS, "ns", "p", lambda o: o.setdefault("status", {}).update(resourceClaimStatuses=[{"name": "gpu"}])
+        )
+        w.create(RESOURCE_CLAIM_TEMPLATES, "t", TEMPLATE)
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS) == []
+        assert uid_of(pod)
+
+
+async def test_the_special_claim_of_a_pod_that_has_ended_goes() -> None:
+    async with World(CONTROLLER) as w:
+        pod = w.create(PODS, "p", {"nodeName": "n"})
+        owner = {**OWNED[0], "uid": uid_of(pod)}
+        w.create(RESOURCE_CLAIMS, "s", {}, ownerReferences=[owner], finalizers=[FINALIZER])
+        reserved = {"resource": "pods", "name": "p", "uid": uid_of(pod)}
+        status = {"allocation": ALLOCATION, "reservedFor": [reserved]}
+        w.api.update(RESOURCE_CLAIMS, "ns", "s", lambda o: o.update(status=status))
+        told = {"resourceClaimName": "s", "requestMappings": []}
+        w.api.update(PODS, "ns", "p", lambda o: o.setdefault("status", {}).update(extendedResourceClaimStatus=told))
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS)
+        w.api.update(PODS, "ns", "p", lambda o: o["status"].update(phase="Failed"))
+        await w.settle()
+        assert w.api.all(RESOURCE_CLAIMS) == []
