@@ -11,6 +11,8 @@ from typing import Any
 from kubelet.configuration import configuration_of
 from kubelet.containers.hooks import HookRunner
 from kubelet.containers.httpget import http_client
+from kubelet.dra.claims import Claims
+from kubelet.dra.plugins import Plugins
 from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
 from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
 from kubelet.node.identity import client_manager
@@ -119,8 +121,10 @@ class Kubelet:
         node = make_node_facts(options, self.settings, self.machine)
         services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
         hooks = HookRunner(runtime, clock, self.http)
+        self.plugins = Plugins(self.root / "plugins_registry", clock)
+        claims = Claims(self.root, self.objects, self.plugins)
         starter = make_starter(
-            options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable
+            options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable, claims
         )
         exits = Exits(clock)
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
@@ -142,6 +146,7 @@ class Kubelet:
             finish=self.reporter.finish if self.reporter else _finish_nothing,
             release=self._release,
             cgroups=self.cgroups,
+            claims=claims,
             fits=self._fits,
         )
         self.kit = kit
@@ -297,6 +302,7 @@ class Kubelet:
         if self.client is not None:
             group.create_task(self._run_with_api(group), name="api")
         group.create_task(self.pods.relist(), name="relist")
+        group.create_task(self.plugins.run(), name="plugins")
         group.create_task(follow_shutdown(self.shutdown, self.clock), name="node shutdown")
         if self.options.runtime == "docker":
             group.create_task(self.evictions.run(), name="eviction")

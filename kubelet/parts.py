@@ -13,6 +13,7 @@ from kubelet.cgroups.names import parse_root
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.containers.resources import cpu_shares
+from kubelet.dra.claims import Claims
 from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
 from kubelet.images.plugins import ImagePlugins, read_providers
@@ -116,6 +117,7 @@ def make_starter(
     hooks: HookRunner,
     node: NodeFacts,
     allocatable: Mapping[str, str],
+    claims: Claims,
 ) -> ContainerStarter:
     may_mount = options.runtime == "docker"  # a simulated container reads nothing
     dns = ClusterDns(tuple(options.cluster_dns), options.cluster_domain, Path(options.resolv_conf))
@@ -128,6 +130,7 @@ def make_starter(
         hooks=hooks,
         node=node,
         mounts=PodMounts(Path(options.root_dir) / "pods", node, dns, may_mount=may_mount),
+        claims=claims,
     )
     starter.allocatable = allocatable
     return starter

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from kubelet.cgroups.manager import CgroupFailure
 from kubelet.containers.build import VolumePath, sandbox_spec
 from kubelet.containers.failure import ConfigError
+from kubelet.dra.plugins import DraError
 from kubelet.pods.actions import PodActions
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.kit import Kit
@@ -56,6 +57,7 @@ class PodGround:
         if not actions.create_sandbox:
             return
         pod, kit = self._current.pod, self._kit
+        await self._prepare_claims(pod)
         try:
             handler = await kit.starter.runtime_handler(pod)
             await kit.starter.tell_dns(pod)
@@ -68,6 +70,14 @@ class PodGround:
         except (RuntimeFailure, ConfigError) as err:
             kit.recorder.event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {err}")
             raise RuntimeFailure(str(err)) from err
+
+    async def _prepare_claims(self, pod: Object) -> None:
+        try:
+            await self._kit.claims.prepare(pod)
+        except DraError as err:
+            text = f"Failed to prepare dynamic resources: {err}"
+            self._kit.recorder.event(pod, "Warning", "FailedPrepareDynamicResources", text)
+            raise RuntimeFailure(text) from err
 
     async def widen(self) -> None:
         """The pod's control group is there and has room for what is to run. Raises RuntimeFailure."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubelet.cgroups.manager import Cgroups, NoCgroups
 from kubelet.containers.build import NodeFacts
+from kubelet.dra.claims import NoClaims, PodClaims
 from kubelet.pods.allocation import Fits
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.killer import Exits, Killer
@@ -40,5 +41,6 @@ class Kit:
     finish: Finish
     release: Callable[[str], None]
     cgroups: Cgroups = field(default_factory=NoCgroups)
+    claims: PodClaims = field(default_factory=NoClaims)
     fits: Fits = lambda pod: None
     backoff: Backoff = field(default_factory=Backoff)

@@ -15,10 +15,6 @@ def require_engine_abilities(pod: Object) -> None:
     if spec.get("hostUsers") is False:
         # Docker maps users for the whole engine (userns-remap) or not at all
         raise RuntimeFailure("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
-    if claims := [c["name"] for c in spec.get("resourceClaims") or ()]:
-        raise RuntimeFailure(
-            f"failed to prepare dynamic resources: no DRA driver is registered here for {', '.join(claims)}"
-        )
 
 
 async def runtime_handler(pod: Object, objects: Objects, runtime: Runtime) -> str:

@@ -20,6 +20,8 @@ from kubelet.containers.env import Lookups, environment, references
 from kubelet.containers.failure import ConfigError
 from kubelet.containers.hooks import HookFailed, HookRunner
 from kubelet.containers.security import needs_passwd
+from kubelet.dra.cdi import CdiError, Edits, edits_for
+from kubelet.dra.claims import Claims, NoClaims
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
@@ -49,9 +51,11 @@ class ContainerStarter:
         hooks: HookRunner,
         node: NodeFacts,
         mounts: PodMounts,
+        claims: Claims | NoClaims | None = None,
     ) -> None:
         self._runtime, self._images, self._objects, self._services = runtime, images, objects, services
         self._recorder, self._hooks, self._node, self._mounts = recorder, hooks, node, mounts
+        self._claims = claims or NoClaims()
         self._passwds: dict[str, str] = {}  # by image id
         self.allocatable: Mapping[str, str] = {}
 
@@ -135,6 +139,7 @@ class ContainerStarter:
         lookups = await self._lookups(pod, step.container, volumes)
         addresses = Addresses(self._ip(pod, sandbox), self._node.ip)
         variables = await asyncio.to_thread(environment, pod, step.container, lookups, addresses)
+        edits = await self._edits(pod, step.container)
         mounts = await asyncio.to_thread(self._mounts.of, pod, step, volumes, variables, self._ip(pod, sandbox))
         spec = container_spec(
             pod,
@@ -142,15 +147,23 @@ class ContainerStarter:
             step.attempt,
             node=self._node,
             image=image,
-            variables=variables,
-            mounts=mounts,
-            devices=container_devices(step.container, volumes),
+            variables={**variables, **dict(edits.env)},
+            mounts=(*mounts, *edits.mounts),
+            devices=(*container_devices(step.container, volumes), *edits.devices),
             observed=observed,
             passwd=await self._passwd(pod, step.container, image),
             handler=await self._handler(pod),
         )
         spec = dataclasses.replace(spec, labels={**spec.labels, **labels, **read_only_label(step.container, mounts)})
         return await self._runtime.create_container(with_groups(spec, volumes.values()), sandbox, image)
+
+    async def _edits(self, pod: Object, container: Object) -> Edits:
+        """What the devices of the pod's claims bring along. Raises RuntimeFailure."""
+        names = await self._claims.cdi_devices(pod, container)
+        try:
+            return await asyncio.to_thread(edits_for, names)
+        except CdiError as err:
+            raise RuntimeFailure(str(err)) from err
 
     async def _passwd(self, pod: Object, container: Object, image: ImageRecord) -> str:
         """The image's /etc/passwd, where the container's user has to be looked up in it."""

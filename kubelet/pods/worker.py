@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
+from kubelet.dra.plugins import DraError
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import PodActions, pod_actions
 from kubelet.pods.current import CurrentPod
@@ -228,6 +229,10 @@ class PodWorker:
         grace = self._end.grace if self._end.grace is not None else podspec.grace_period(self.pod)
         await self._runs.kill_all(observed, self._end.begin(self._kit.clock, grace))
         self._kit.probes.forget(self.ref.uid)
+        try:
+            await self._kit.claims.unprepare(self.pod)
+        except DraError as err:
+            raise RuntimeFailure(str(err)) from err
         observed = await self._current.observe()
         await self._report.publish(observed, terminal=True)
         for sandbox in observed.sandboxes:

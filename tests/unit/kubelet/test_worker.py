@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.containers.httpget import http_client
+from kubelet.dra.plugins import DraError
 from kubelet.images.manager import ImageManager
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
@@ -373,3 +375,42 @@ async def test_a_manifest_that_comes_back_at_once_runs_again(world: World) -> No
     world.pods.drop(static("s", "u1"))
     await world.until(lambda: world.pods.pods() == [])
     assert await world.runtime.pods() == {}
+
+
+class Drivers:
+    """Claims of pods, in the order of what happens to them; ``problem`` keeps them from being ready."""
+
+    def __init__(self) -> None:
+        self.problem = "prepare dynamic resources: DRA driver d is not registered"
+        self.done: list[str] = []
+
+    async def prepare(self, pod: Any) -> None:
+        if self.problem:
+            raise DraError(self.problem)
+        self.done.append("prepared")
+
+    async def unprepare(self, pod: Any) -> None:
+        if self.problem:
+            raise DraError(self.problem)
+        self.done.append("given back")
+
+
+async def test_devices_are_prepared_before_anything_is_made_and_given_back_after(world: World) -> None:
+    drivers = Drivers()
+    world.kit = dataclasses.replace(world.kit, claims=drivers)
+    world.pods = PodManager(world.kit, lambda pod, others: None, lambda: True)
+    world.pods.put(pod())
+    told = ("FailedPrepareDynamicResources", f"Failed to prepare dynamic resources: {drivers.problem}")
+    await world.until(lambda: world.events.told.count(told) > 1)
+    assert await world.runtime.pods() == {}
+    assert world.statuses["u1"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+    drivers.problem = ""
+    await world.until(lambda: world.phase() == "Running")
+    drivers.problem = "unprepare dynamic resources: DRA driver d is not registered"
+    world.pods.put(deleted(pod()))
+    await world.until(lambda: "FailedKillPod" in world.events.reasons)
+    assert world.phase() == "Running"  # not over before its devices are given back
+    drivers.problem = ""
+    await world.until(lambda: world.finished == ["u1"])
+    assert drivers.done == ["prepared", "given back"]
+    await world.pods.close()
