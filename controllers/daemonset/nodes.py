@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from controllers.lib.placement import selects_node, untolerated
 from controllers.lib.pods import pod_from_template
 from kubeling.api.meta import Object, annotations_of, name_of
+from kubeling.api.placement import selects_node, untolerated
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controllers.lib.placement import tolerates
 from kubeling.api.meta import Key, Object, namespace_of, parse_time, uid_of
+from kubeling.api.placement import tolerates
 
 NO_EXECUTE = "NoExecute"
 Device = tuple[str, str, str]  # driver, pool, name

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
-from controllers.lib.placement import tolerates
 from controllers.lib.podcontrol import patch_condition
 from controllers.lib.ranking import node_of
 from controllers.nodelifecycle.controller import pods_by_node
@@ -20,6 +19,7 @@ from controllers.nodelifecycle.taints import taints_of
 from controllers.nodelifecycle.writes import BY_NODE
 from kubeling.api.errors import StatusError, is_not_found
 from kubeling.api.meta import Key, Object, condition_of, is_deleting, key_of, name_of, parse_time, uid_of
+from kubeling.api.placement import tolerates
 from kubeling.api.resources import NODES, PODS
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result

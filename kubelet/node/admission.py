@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kubelet.node.affinity import matches_node, tolerates
 from kubelet.node.status import Pressure
 from kubelet.pods import spec as podspec
 from kubelet.pods.phase import is_terminal
@@ -13,6 +12,7 @@ from kubelet.pods.qos import BEST_EFFORT, qos_class
 from kubelet.pods.requests import pod_requests
 from kubeling.api import quantity
 from kubeling.api.meta import Object, labels_of
+from kubeling.api.placement import selects_node, tolerates, untolerated
 
 Refusal = tuple[str, str]
 # judged before resources of other names
@@ -53,7 +53,7 @@ def admit(pod: Object, others: Iterable[Object], node: Object, allocatable: Mapp
     running = not_ended(others)
     if not podspec.is_critical(pod) and (short := shortages(pod, running, allocatable)):
         return short[0].refusal
-    if labels_of(node) and not podspec.is_static(pod) and not matches_node(pod, node):
+    if labels_of(node) and not podspec.is_static(pod) and not selects_node(spec, node):
         return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
     if _port_taken(pod, running):
         return _predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
@@ -74,7 +74,7 @@ def _repelled(pod: Object, node: Object) -> bool:
     """Only a taint of effect NoExecute keeps a pod off that was bound already."""
     tolerations = podspec.spec_of(pod).get("tolerations") or ()
     taints = (node.get("spec") or {}).get("taints") or ()
-    return any(t.get("effect") == "NoExecute" and not any(tolerates(x, t) for x in tolerations) for t in taints)
+    return bool(untolerated(taints, tolerations, ("NoExecute",)))
 
 
 def _host_ports(pod: Object) -> set[tuple[str, str, int]]:

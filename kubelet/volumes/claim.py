@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubelet.containers.build import VolumePath
-from kubelet.node.affinity import matches_terms
 from kubelet.pods import spec as podspec
 from kubelet.volumes.base import Context, ObjectUnavailable, UnprocessedVolume, VolumeError
 from kubelet.volumes.metrics import mounting
 from kubelet.volumes.persistent import PERSISTENT, Bound
 from kubelet.volumes.unsupported import refusal
 from kubeling.api.meta import Object, annotations_of, is_controlled_by, is_deleting, name_of, uid_of
+from kubeling.api.placement import matches_node_selector
 from kubeling.api.resource import Resource
 from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 
@@ -139,7 +139,7 @@ def _is_block(context: Context, spec: Mapping[str, Any]) -> bool:
 def _check(context: Context, spec: Mapping[str, Any], name: str, takes_options: bool) -> None:
     """What is asked of a volume before it is mounted, in upstream's order. Raises VolumeError."""
     required = (spec.get("nodeAffinity") or {}).get("required")
-    if required is not None and not matches_terms(required, context.node):
+    if required is not None and not matches_node_selector(required, context.node):
         raise VolumeError("no matching NodeSelectorTerms", step="MountVolume.NodeAffinity check", volume=name)
     if spec.get("mountOptions") and not takes_options:
         why = "Mount options are not supported for this volume type"

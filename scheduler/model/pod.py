@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from kubeling.api.meta import Key, Object, is_deleting, key_of, labels_of, uid_of
+from kubeling.api.placement import NodeTerm, node_term, node_terms, required_nodes
 from scheduler.model.images import with_tag
 from scheduler.model.resources import Amounts, assumed_requests, pod_requests
-from scheduler.model.terms import Affinity, NodeTerm, Weighted, node_term, node_terms, pod_affinity
+from scheduler.model.terms import Affinity, Weighted, pod_affinity
 
 HostPort = tuple[str, str, int]
 """Host address, protocol, port."""
@@ -80,8 +81,7 @@ class PodInfo:
     @cached_property
     def required_nodes(self) -> tuple[NodeTerm, ...] | None:
         """Node affinity terms, any of which must hold; None without such affinity."""
-        side = (self.spec.get("affinity") or {}).get("nodeAffinity") or {}
-        return node_terms(side.get("requiredDuringSchedulingIgnoredDuringExecution"))
+        return node_terms(required_nodes(self.spec))
 
     @cached_property
     def preferred_nodes(self) -> tuple[Weighted, ...]:

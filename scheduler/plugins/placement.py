@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubeling.api.placement import node_term, node_terms, tolerates, untolerated
 from scheduler.framework.events import ClusterEvent
 from scheduler.framework.plugin import MAX_SCORE, Filtering, Narrowed, Plugin, Scores, normalized
 from scheduler.framework.status import Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import HostPort, PodInfo
 from scheduler.model.snapshot import Snapshot
-from scheduler.model.terms import Weighted, node_term, node_terms, tolerates, untolerated
+from scheduler.model.terms import Weighted
 
 _HARD = ("NoSchedule", "NoExecute")
 _CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

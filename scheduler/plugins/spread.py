@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeling.api.meta import controller_of
+from kubeling.api.placement import untolerated
 from kubeling.api.selectors import Requirement, Selector, from_label_selector, from_map
 from scheduler.framework.events import WHERE_PODS_ARE, ClusterEvent
 from scheduler.framework.plugin import MAX_SCORE, Filtering, Plugin, Scores
@@ -16,7 +17,6 @@ from scheduler.model.counts import Question
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
-from scheduler.model.terms import untolerated
 
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kubeling.api.meta import Object, annotations_of, is_deleting, key_of, labels_of, name_of, uid_of
+from kubeling.api.placement import node_terms
 from kubeling.api.quantity import parse
 from kubeling.api.selectors import from_label_selector
 from scheduler.framework.events import ClusterEvent
@@ -19,7 +20,6 @@ from scheduler.framework.status import Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
 from scheduler.model.snapshot import Snapshot
-from scheduler.model.terms import node_terms
 from scheduler.plugins.provisioning import has_space, provisions, requested
 from scheduler.plugins.volumes import claim_names
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeling.api.meta import Object
+from kubeling.api.placement import untolerated
 from kubeling.api.quantity import parse
 from scheduler.framework.status import PluginError
 from scheduler.plugins.dynamicresources.capacity import Amounts, Shared, consumption, resolved
@@ -88,15 +89,6 @@ def _wanted(name: str, spec: Mapping[str, Any], classes: Mapping[str, Object]) -
     return Wanted(name, classes[class_name], spec)
 
 
-def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]) -> bool:
-    return any(
-        t.get("effect") in (None, "", taint.get("effect"))
-        and (not t.get("key") or t["key"] == taint.get("key"))
-        and (t.get("operator") == "Exists" or (t.get("value") or "") == (taint.get("value") or ""))
-        for t in tolerations
-    )
-
-
 class Allocator:
     """Devices for the claims of one pod on one node. ``allocate`` raises PluginError where a selector cannot be evaluated.
 
@@ -170,9 +162,8 @@ class Allocator:
 
     def _fits(self, claim: Object, wanted: Wanted, device: Device) -> bool:
         tolerations = wanted.spec.get("tolerations") or ()
-        for taint in device.spec.get("taints") or ():
-            if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
-                return False
+        if untolerated(device.spec.get("taints") or (), tolerations, ("NoSchedule", "NoExecute")):
+            return False
         if not _has_capacity(wanted, device):
             return False
         for place, expression in wanted.selectors(claim):

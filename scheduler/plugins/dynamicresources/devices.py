@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeling.api.meta import Object
+from kubeling.api.placement import node_terms
 from scheduler.model.node import NodeInfo
-from scheduler.model.terms import node_terms
 
 DeviceId = tuple[str, str, str]
 """Driver, pool, device."""
