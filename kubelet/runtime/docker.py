@@ -19,6 +19,7 @@ from kubelet.runtime.docker_endpoints import EndpointHealer
 from kubelet.runtime.docker_helpers import NegativeScore, remove_helpers
 from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
+from kubelet.runtime.docker_turns import Turns
 from kubelet.runtime.metrics import measured
 from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, SandboxRecord
@@ -41,6 +42,7 @@ class DockerRuntime(DockerAccess):
         self._network, self._address = network, address
         self._log_config = log_config or config.log_config()
         self._negative_score = NegativeScore(cluster, node)
+        self._leaving = Turns(f"leave/{network.name}")
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -103,7 +105,8 @@ class DockerRuntime(DockerAccess):
                 raise
             # left over by a kubelet that died between creating and starting: never ran under this kubelet's eyes
             await self._settle_start(name)
-            await self._engine.containers.container(name).delete(force=True, v=True)
+            async with self._leaving.turn():
+                await self._engine.containers.container(name).delete(force=True, v=True)
             container = await self._engine.containers.create(body, name=name)
         self._of_pod.setdefault(uid, set()).add(container.id)
         return container
@@ -113,7 +116,7 @@ class DockerRuntime(DockerAccess):
         try:
             await container.start()
         except aiodocker.DockerError:
-            await self.remove_container(container.id)
+            await self._leave(container.id)
             raise
         self._touch(uid, container.id)
         return container.id
@@ -131,7 +134,11 @@ class DockerRuntime(DockerAccess):
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         await self._settle_start(sandbox_id)
-        await self.remove_container(sandbox_id)
+        await self._leave(sandbox_id)
+
+    async def _leave(self, sandbox_id: str) -> None:
+        async with self._leaving.turn():
+            await self.remove_container(sandbox_id)
 
     async def _settle_start(self, sandbox_id: str) -> None:
         """Waits for a start that somebody has asked for and no longer waits for (a kubelet that was killed, a sync broken off).
