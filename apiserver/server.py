@@ -35,6 +35,7 @@ from apiserver.certs import serving_files
 from apiserver.compaction import Compactor
 from apiserver.custom.schemas import ServedSchemas
 from apiserver.custom.serving import CustomResources
+from apiserver.devices.guard import ClaimGuard
 from apiserver.discovery.endpoints import Discovery
 from apiserver.flowcontrol.controller import FlowControl
 from apiserver.http.app import Outer, build_app
@@ -72,7 +73,7 @@ from apiserver.version import version_info
 from apiserver.wiring import build_audit, build_security, request_header_config
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import utcnow
-from kubeling.api.resources import SERVICES
+from kubeling.api.resources import RESOURCE_CLAIM_TEMPLATES, RESOURCE_CLAIMS, SERVICES
 from kubeling.api.schema import schemas_for
 
 log = logging.getLogger("apiserver")
@@ -93,6 +94,9 @@ class Server:
         managers = partial(manager_for, self.schemas)
         self.registries = ServerRegistries(storage, self.hub, self.catalog, admission, managers, utcnow)
         self.registries.hooks[SERVICES.qualified] = self._allocation()
+        for claims in (RESOURCE_CLAIMS, RESOURCE_CLAIM_TEMPLATES):
+            guard = ClaimGuard(claims, self.registries, lambda: self.security.authorization.authorizer)
+            self.registries.hooks[claims.qualified] = guard
         for kind in (
             *(with_legacy(KINDS) if options.legacy_apis else KINDS),
             *enabled(options.runtime_config),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
-from kubeling.api.meta import Key, Object, condition_of, is_deleting, key_of, name_of, parse_time, rfc3339
+from kubeling.api.meta import Key, Object, condition_of, is_deleting, key_of, labels_of, name_of, parse_time, rfc3339
 from kubeling.api.resources import IP_ADDRESSES, SERVICE_CIDRS
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
@@ -23,6 +23,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAME = "service-cidr-controller"
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+MANAGED_BY, ALLOCATOR = "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io"
 GRACE = timedelta(seconds=10)  # in which API servers hear of the deletion and stop giving out addresses
 READY = ("True", "", "Kubernetes Service CIDR is ready")
 BLOCKED = (
@@ -43,6 +44,11 @@ class Plan:
 
 def networks_of(cidr: Object) -> list[Network]:
     return [ipaddress.ip_network(text, strict=False) for text in cidr["spec"].get("cidrs") or ()]
+
+
+def is_of_a_service(address: Object) -> bool:
+    """Whether the API server's allocator keeps the address; others hold no range back."""
+    return labels_of(address).get(MANAGED_BY) == ALLOCATOR
 
 
 def holds(outer: Network, inner: Network) -> bool:
@@ -89,7 +95,7 @@ class ServiceCidrReconciler:
         if cidr is None:
             return None
         others = [c for c in self._cidrs.store.list() if name_of(c) != key.name]
-        addresses = [ipaddress.ip_address(name_of(a)) for a in self._addresses.store.list()]
+        addresses = [ipaddress.ip_address(name_of(a)) for a in self._addresses.store.list() if is_of_a_service(a)]
         now = self._clock.now()
         decided = plan(cidr, others, addresses, now)
         if decided.finalizer is not None:

@@ -33,6 +33,8 @@ class Context:
     dry_run: bool = False
     api_version: str = ""
     """The version that the request speaks (``events.k8s.io/v1``), where validation depends on it."""
+    verb: str = "update"
+    """The request's: ``patch`` where an update is one."""
 
 
 class Strategy:

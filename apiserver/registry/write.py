@@ -74,6 +74,7 @@ class Write:
     audit_annotations: dict[str, str] = field(default_factory=dict)
     kind: tuple[str, str, str] | None = None
     """(group, version, kind) of the request's object where it is not the resource's own (``Scale``)."""
+    verb: str = "update"
 
     def context(self) -> Context:
         user = self.user
@@ -86,6 +87,7 @@ class Write:
             self.subresource,
             self.dry_run,
             self.served.resource.api_version,
+            self.verb,
         )
 
     def attributes(

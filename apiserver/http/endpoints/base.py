@@ -223,4 +223,5 @@ def write_for(call: Call, options_kind: str, parameters: WriteParameters, option
         described,
         request.warnings,
         request.audit.annotations if request.audit else {},
+        verb=request.info.verb,
     )

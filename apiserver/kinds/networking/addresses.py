@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.kinds.printing import AGE, NAME, age_of, column
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.kinds.validation.common import dns_subdomain
 from apiserver.kinds.validation.ip import family_of_cidr, validate_strict_cidr, validate_strict_ip
 from apiserver.kinds.validation.meta import IMMUTABLE
@@ -121,5 +121,5 @@ SERVICE_CIDR = Kind(
     SERVICE_CIDRS,
     _STRATEGY,
     Printer((NAME, column("CIDRs", "networking.v1.ServiceCIDRSpec:cidrs"), AGE), _cidr_row),
-    status=StatusStrategy(_STRATEGY),
+    status=OwnMetadataStatusStrategy(_STRATEGY),
 )

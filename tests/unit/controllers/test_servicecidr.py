@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controllers.servicecidr import BLOCKED, CONTROLLER, FINALIZER, READY, Plan, plan
+from controllers.servicecidr import ALLOCATOR, BLOCKED, CONTROLLER, FINALIZER, MANAGED_BY, READY, Plan, plan
 from kubeling.api.meta import Object, condition_of, name_of
 from kubeling.api.resources import IP_ADDRESSES, SERVICE_CIDRS
 from tests.unit.controllers.world import World
@@ -51,7 +51,8 @@ def test_plan(one: Object, others: list[Object], addresses: list[str], wanted: P
 async def test_a_range_waits_for_its_last_address() -> None:
     async with World(CONTROLLER) as w:
         w.api.create(SERVICE_CIDRS, cidr("10.0.0.0/24"))
-        w.api.create(IP_ADDRESSES, {"metadata": {"name": "10.0.0.7"}, "spec": {}})
+        w.api.create(IP_ADDRESSES, {"metadata": {"name": "10.0.0.7", "labels": {MANAGED_BY: ALLOCATOR}}, "spec": {}})
+        w.api.create(IP_ADDRESSES, {"metadata": {"name": "10.0.0.8"}, "spec": {}})  # somebody's own: holds nothing back
         await w.settle()
         stored = w.api.all(SERVICE_CIDRS)[0]
         ready = condition_of(stored, "Ready")

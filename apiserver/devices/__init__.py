@@ -1,0 +1,1 @@
+"""What writes of resource claims need besides the right to write claims."""
