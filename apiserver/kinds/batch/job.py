@@ -8,11 +8,11 @@ from typing import Any
 
 from apiserver.kinds.batch.job_spec import INDEXED, shown_field, validate_job_spec
 from apiserver.kinds.batch.job_status import validate_job_status
+from apiserver.kinds.batch.job_template import validate_template_update
 from apiserver.kinds.printing import AGE, NAME, age_of, column
 from apiserver.kinds.strategies import StatusStrategy, default_to
 from apiserver.kinds.validation.meta import METADATA, immutable
 from apiserver.kinds.validation.pod.defaults import default_template
-from apiserver.kinds.validation.pod.internal import internal_template
 from apiserver.kinds.validation.selectors import shown_map, shown_selector, validate_label_selector
 from apiserver.kinds.validation.workloads import MISMATCH, SPEC, TEMPLATE, template_warnings, usable_selector
 from apiserver.kinds.workloads import CONTAINERS, IMAGES, WorkloadStrategy, container_cells, selector_cell
@@ -182,8 +182,7 @@ def _validate_spec_update(spec: Fields, old: Object) -> ErrorList:
     errors += immutable(
         shown_selector(spec.get("selector")), shown_selector(before.get("selector")), SPEC.child("selector")
     )
-    if spec["template"] != _relaxed_template(spec["template"], old):
-        errors += immutable(internal_template(spec["template"]), None, TEMPLATE)
+    errors += validate_template_update(spec["template"], old)
     for field in _IMMUTABLE:
         errors += immutable(
             shown_field(field, spec.get(field)), shown_field(field, before.get(field)), SPEC.child(field)
@@ -198,34 +197,6 @@ def _validate_completions(spec: Fields, before: Fields) -> ErrorList:
     if new == old or new is None or new == spec.get("parallelism"):
         return []
     return [fields.invalid(at, new, "can only be modified in tandem with spec.parallelism")]
-
-
-def _relaxed_template(template: Fields, old: Object) -> Fields:
-    """The old template with what a job that has not started may change: labels, and where pods may run."""
-    before: Object = old["spec"]["template"]
-    status = old.get("status") or {}
-    if not old["spec"].get("suspend") or status.get("startTime"):
-        return before
-    pod, relaxed = template.get("spec") or {}, dict(before.get("spec") or {})
-    for field in ("nodeSelector", "tolerations", "schedulingGates"):
-        _take(relaxed, pod, field)
-    affinity, new_affinity = dict(relaxed.get("affinity") or {}), pod.get("affinity") or {}
-    _take(affinity, new_affinity, "nodeAffinity")
-    if affinity or pod.get("affinity") is not None:
-        relaxed["affinity"] = affinity
-    else:
-        relaxed.pop("affinity", None)
-    meta = dict(before.get("metadata") or {})
-    for field in ("labels", "annotations"):
-        _take(meta, template.get("metadata") or {}, field)
-    return {**before, "metadata": meta, "spec": relaxed}
-
-
-def _take(target: Object, source: Fields, field: str) -> None:
-    if field in source:
-        target[field] = source[field]
-    else:
-        target.pop(field, None)
 
 
 class JobStatusStrategy(StatusStrategy):

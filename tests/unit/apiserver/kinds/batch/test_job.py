@@ -107,6 +107,56 @@ def test_suspended_jobs_may_move(strategies: Any) -> None:
     assert error.startswith("spec.template: Invalid value: ") and error.endswith("field is immutable")
 
 
+def with_pod(old: Object, **changes: Any) -> Object:
+    template = old["spec"]["template"]
+    return {
+        **old,
+        "spec": {**old["spec"], "template": {**template, "spec": {**template["spec"], **changes}}},
+    }
+
+
+def resized(old: Object, **changes: Any) -> Object:
+    (container,) = old["spec"]["template"]["spec"]["containers"]
+    asked = {"requests": {"cpu": "2"}, "limits": {"cpu": "4"}}
+    return with_pod(old, containers=[{**container, "resources": asked, **changes}], nodeSelector={"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("status", "idle"),
+    [
+        ({}, True),
+        ({"startTime": "2026-05-06T07:00:00Z", "conditions": [{"type": "Suspended", "status": "True"}]}, True),
+        ({"startTime": "2026-05-06T07:00:00Z"}, False),
+        (
+            {
+                "startTime": "2026-05-06T07:00:00Z",
+                "active": 1,
+                "conditions": [{"type": "Suspended", "status": "True"}],
+            },
+            False,
+        ),
+    ],
+)
+def test_suspended_jobs_without_pods_may_ask_for_other_resources(strategies: Any, status: Object, idle: bool) -> None:
+    old = {**strategies.created(job(suspend=True)), "status": status}
+    found = strategies.update_errors(old, resized(old))
+    if idle:
+        assert found == []
+    else:
+        assert [e.split(":")[0] for e in found] == ["spec.template"]
+
+
+def test_nothing_but_directives_and_resources_changes_in_a_suspended_job(strategies: Any) -> None:
+    old = strategies.created(job(suspend=True))
+    (error,) = strategies.update_errors(old, resized(old, image="another"))
+    assert error.startswith('spec.template.spec: Invalid value: {"Volumes":') and error.endswith("field is immutable")
+    (error,) = strategies.update_errors(old, resized(old, name="renamed"))
+    assert error.startswith("spec.template.spec: ")
+    running = {**old, "spec": {**old["spec"], "suspend": False}}
+    (error,) = strategies.update_errors(running, resized(running))
+    assert error.startswith("spec.template: ")
+
+
 def test_deleting_without_a_policy_warns(strategies: Any) -> None:
     strategy = strategies.kind("Job", "batch").strategy
     assert strategy.default_orphan(job())
