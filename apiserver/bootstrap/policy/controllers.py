@@ -246,7 +246,8 @@ _CLUSTER: dict[str, tuple[str, ...]] = {
 
 _MIGRATOR: dict[str, tuple[str, ...]] = {
     "storage-version-migrator-controller": (
-        "list,patch *: *",
+        "create,list,patch *: *",  # to apply an object that has gone would make it; its uid makes that a conflict
+        "get apiextensions.k8s.io: customresourcedefinitions",
         "update storagemigration.k8s.io: storageversionmigrations/status",
     ),
 }

@@ -85,6 +85,12 @@ async def test_stored_objects_move_to_the_new_storage_version(site: Site) -> Non
 
     await eventually(succeeded, 60)
     assert [site.stored(name) for name in ("a", "b")] == [f"{GROUP}/v2"] * 2
+    told = await client.get(CUSTOM_RESOURCE_DEFINITIONS, f"widgets.{GROUP}")
+    assert told["status"]["storedVersions"] == ["v2"]
+    migrating = next(c for c in told["status"]["conditions"] if c["type"] == "StorageMigrating")
+    assert (migrating["status"], migrating["reason"]) == ("False", "MigrationSucceeded")
+    assert migrating["observedGeneration"] == told["metadata"]["generation"]
+    assert has_condition(told, "Established")
     await _validation(client)
 
 
