@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,25 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.containers.httpget import http_client
 from kubelet.dra.claims import Claims
 from kubelet.dra.plugins import Plugins
-from kubelet.node.admission import admit, admit_under_pressure, resize_refusal
-from kubelet.node.features import NodeFeatures, admit_features, apparmor_enabled
+from kubelet.node.entrance import Entrance
+from kubelet.node.features import NodeFeatures, apparmor_enabled
 from kubelet.node.identity import client_manager
 from kubelet.node.lease import NodeLease
-from kubelet.node.logind import follow_shutdown
 from kubelet.node.machine import Machine, own_address, read_machine
-from kubelet.node.preemption import victims
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
 from kubelet.node.status import Pressure, allocatable, new_node
 from kubelet.options import Options
 from kubelet.parts import (
+    check_cgroup_version,
+    make_api,
     make_cgroups,
-    make_collector,
-    make_evictions,
     make_images,
     make_node_facts,
     make_runtime,
-    make_shutdown,
     make_starter,
-    node_reference,
 )
+from kubelet.pods.backoff import Backoff
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
 from kubelet.pods.manager import PodManager
@@ -42,17 +39,16 @@ from kubelet.pods.metrics import PodStarts
 from kubelet.pods.mirror import MirrorPods
 from kubelet.pods.objects import ApiObjects, NoObjects
 from kubelet.pods.recorder import LogRecorder, Recorder
-from kubelet.pods.reporter import StatusReporter
-from kubelet.pods.room import Preemption
+from kubelet.pods.reporter import NoReporter, StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
-from kubelet.server.app import KubeletApi
 from kubelet.server.http import HttpServer
 from kubelet.serving import Serving
+from kubelet.upkeep import Upkeep
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens, TokenManager
 from kubeling.api.meta import Object, name_of, namespace_of, uid_of
@@ -60,12 +56,8 @@ from kubeling.api.resources import SERVICES
 from kubeling.client.clock import Clock, SystemClock
 from kubeling.client.errors import StartError
 from kubeling.client.events import EventRecorder
-from kubeling.client.flags import flag_values
 from kubeling.client.informers import SharedInformers
 from kubeling.client.rest import Client
-
-log = logging.getLogger(__name__)
-_TOKEN_CHECK_SECONDS = 60.0
 
 
 class Kubelet:
@@ -84,8 +76,7 @@ class Kubelet:
         self.options, self.client, self.runtime, self.machine = options, client, runtime, machine
         self.clock = clock or SystemClock()
         self.settings = node_settings(options, machine, own_address())
-        self.root = Path(options.root_dir)
-        self.pods_folder = self.root / "pods"
+        self.pods_folder = Path(options.root_dir) / "pods"
         self.recorder: Recorder = LogRecorder()
         self._events: EventRecorder | None = None
         self.informers = SharedInformers(client) if client else None
@@ -95,17 +86,21 @@ class Kubelet:
         self.objects: ApiObjects | NoObjects = NoObjects()
         if client is not None and self.informers is not None:
             self.objects = ApiObjects(client, self.informers, self._object_changed)
-        self.pressure = Pressure()
         self.allocatable = allocatable(machine, self.settings)
-        self.features = NodeFeatures(apparmor_enabled(), tuple(options.allowed_unsafe_sysctls))
-        in_memory = options.runtime == "docker"  # a simulated container reads nothing: no mounts for it
+        self.entrance = Entrance(
+            self.allocatable,
+            NodeFeatures(apparmor_enabled(), tuple(options.allowed_unsafe_sysctls)),
+            node=self._node,
+            others=lambda pod: [w.allocated for w in self.pods.active() if w.ref.uid != uid_of(pod)],
+            shutdown=lambda: self.upkeep.shutdown.admit(),
+        )
         self.volumes = VolumeManager(
             self.pods_folder,
             objects=self.objects,
             tokens=self.tokens,
             recorder=self.recorder,
             clock=self.clock,
-            memory=in_memory,
+            memory=options.runtime == "docker",  # a simulated container reads nothing: no mounts for it
         )
         self.volumes.allocatable, self.volumes.host_ip = self.allocatable, self.settings.ip
         self.volumes.node = self._node
@@ -114,23 +109,35 @@ class Kubelet:
         self.serving = Serving(options, self.settings, client, self.clock)
         self.client_certificate = client_manager(options, client, self.clock, self.settings.name) if client else None
         self._build_pods(options)
-        self._build_upkeep(options)
+        self.upkeep = Upkeep(
+            options,
+            self.pods,
+            runtime,
+            self.recorder,
+            self.clock,
+            node_name=self.settings.name,
+            images=self.images,
+            cgroups=self.cgroups,
+            pressure_changed=self._set_pressure,
+            report_node=self._report_node,
+        )
 
     def _build_pods(self, options: Options) -> None:
         clock, runtime = self.clock, self.runtime
         node = make_node_facts(options, self.settings, self.machine)
         services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
         hooks = HookRunner(runtime, clock, self.http)
-        self.plugins = Plugins(self.root / "plugins_registry", clock)
-        claims = Claims(self.root, self.objects, self.plugins)
+        root = Path(options.root_dir)
+        self.plugins = Plugins(root / "plugins_registry", clock)
+        claims = Claims(root, self.objects, self.plugins)
         starter = make_starter(
             options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable, claims
         )
         exits = Exits(clock)
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name, clock) if self.client else None
-        self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else None
-        self.starts = PodStarts(self.reporter.publish if self.reporter else _publish_nothing, clock)
+        self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else NoReporter()
+        self.starts = PodStarts(self.reporter.publish, clock)
         kit = Kit(
             runtime=runtime,
             starter=starter,
@@ -143,15 +150,16 @@ class Kubelet:
             node=node,
             pods_folder=self.pods_folder,
             publish=self.starts.publish,
-            finish=self.reporter.finish if self.reporter else _finish_nothing,
+            finish=self.reporter.finish,
             release=self._release,
             cgroups=self.cgroups,
             claims=claims,
-            fits=self._fits,
+            fits=self.entrance.fits,
+            backoff=Backoff(maximum=timedelta(seconds=options.max_container_restart_period)),
         )
-        self.kit = kit
         self.static: StaticPods | None = None
-        self.pods = PodManager(kit, self._admit, self._sources_ready, self._know_node, self._victims)
+        admit, victims = self.entrance.admit, self.entrance.victims
+        self.pods = PodManager(kit, admit, self._sources_ready, self._know_node, victims)
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
@@ -166,32 +174,14 @@ class Kubelet:
             self.machine,
             self.clock,
             self.recorder,
-            pressure=lambda: self.pressure,
-            problem=lambda: self.shutdown.problem or self.pods.runtime_error,
+            pressure=lambda: self.entrance.pressure,
+            problem=lambda: self.upkeep.shutdown.problem or self.pods.runtime_error,
             period=options.node_status_update_frequency,
             full=options.node_status_report_frequency,
         )
 
-    def _build_upkeep(self, options: Options) -> None:
-        """Image garbage collection, eviction and node shutdown. Raises StartError."""
-        node, runtime, recorder, clock = node_reference(self.settings.name), self.runtime, self.recorder, self.clock
-        self.collector = make_collector(options, runtime, recorder, clock, self.images, node)
-        self.evictions = make_evictions(
-            options,
-            self.pods,
-            runtime,
-            recorder,
-            clock,
-            self.pods_folder,
-            node,
-            changed=self._set_pressure,
-            collector=self.collector,
-            cgroups=self.cgroups,
-        )
-        self.shutdown = make_shutdown(options, self.pods, recorder, clock, node, self._report_node)
-
     def _set_pressure(self, pressure: Pressure) -> None:
-        changed, self.pressure = pressure != self.pressure, pressure
+        changed, self.entrance.pressure = pressure != self.entrance.pressure, pressure
         if changed:
             self._report_node()
 
@@ -225,22 +215,6 @@ class Kubelet:
         """The newest version of the node."""
         return self.registrar.node if self.registrar else new_node(self.settings, self.machine)
 
-    def _fits(self, pod: Object) -> tuple[str, str] | None:
-        others = [w.allocated for w in self.pods.active() if w.ref.uid != uid_of(pod)]
-        return resize_refusal(pod, others, self.allocatable)
-
-    def _admit(self, pod: Object, others: list[Object]) -> tuple[str, str] | None:
-        node = self._node()
-        return (
-            self.shutdown.admit()
-            or admit_under_pressure(pod, self.pressure)
-            or admit(pod, others, node, self.allocatable)
-            or admit_features(pod, self.features)
-        )
-
-    def _victims(self, pod: Object, others: list[Object]) -> Preemption:
-        return victims(pod, others, self.allocatable)
-
     async def _know_node(self) -> None:
         if self.registrar is not None:
             await self.registrar.know_node()
@@ -263,7 +237,9 @@ class Kubelet:
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
             await self.images.load()
-            await self.cgroups.start(await self.runtime.version())
+            engine = await self.runtime.version()
+            check_cgroup_version(self.options, engine)
+            await self.cgroups.start(engine)
             await self.runtime.pods()
             server = await self._serve()
             async with asyncio.TaskGroup() as group:
@@ -272,27 +248,17 @@ class Kubelet:
             if server is not None:
                 await server.stop()
             await self.pods.close()
-            if self.reporter is not None:
-                await self.reporter.close()
+            await self.reporter.close()
             await self.http.aclose()
             await self.runtime.close()
 
     async def _serve(self) -> HttpServer | None:
-        if not self.options.port:
+        if not self.options.port or not self.options.enable_server:
             return None
-        api = KubeletApi(
-            self.pods,
-            self.runtime,
-            self.serving.gate(),
-            self.clock,
-            node_name=self.settings.name,
-            configuration=configuration_of(self.options, self.configuration),
-            volumes=self.volumes,
-            stats_period=self.options.volume_stats_agg_period,
-            pods_folder=self.pods_folder,
-            version=self.options.kubernetes_version,
-            flags=flag_values(self.options),
-        )
+        options, name, gate = self.options, self.settings.name, self.serving.gate()
+        shown = configuration_of(options, self.configuration)
+        parts = self.volumes, self.cgroups
+        api = make_api(options, self.pods, self.runtime, gate, self.clock, name, shown, *parts)
         return await self.serving.start(api.handle)
 
     def _start_tasks(self, group: asyncio.TaskGroup) -> None:
@@ -303,10 +269,7 @@ class Kubelet:
             group.create_task(self._run_with_api(group), name="api")
         group.create_task(self.pods.relist(), name="relist")
         group.create_task(self.plugins.run(), name="plugins")
-        group.create_task(follow_shutdown(self.shutdown, self.clock), name="node shutdown")
-        if self.options.runtime == "docker":
-            group.create_task(self.evictions.run(), name="eviction")
-            group.create_task(self.collector.run(), name="image collector")
+        self.upkeep.start(group)
 
     async def _run_with_api(self, group: asyncio.TaskGroup) -> None:
         assert (
@@ -323,25 +286,10 @@ class Kubelet:
         group.create_task(self.api_pods.run(), name="pods")
         if self.mirrors is not None:
             group.create_task(self.mirrors.run(self.api_pods), name="mirror pods")
-        group.create_task(self._refresh_tokens(), name="tokens")
+        group.create_task(self.tokens.run(self.pods.refresh), name="tokens")
         for manager in (self.serving.manager(), self.client_certificate):
             if manager is not None:
                 group.create_task(manager.run(), name="certificate")
-
-    async def _refresh_tokens(self) -> None:
-        while True:
-            await self.clock.sleep(_TOKEN_CHECK_SECONDS)
-            for uid in self.tokens.stale_pods():
-                self.pods.refresh(uid)
-
-
-def _publish_nothing(pod: Object, status: Object) -> None:
-    """Without an API server a pod's status is told to nobody."""
-    log.debug("Pod %s is %s", (pod.get("metadata") or {}).get("name"), status.get("phase"))
-
-
-async def _finish_nothing(pod: Object, status: Object) -> None:
-    _publish_nothing(pod, status)
 
 
 async def make_kubelet(

@@ -12,6 +12,12 @@ from kubeling.client.flags import CommonOptions, Seconds, StringMap, Strings
 class Options(CommonOptions):
     """Runs a node's pods on a container engine."""
 
+    enable_server: bool = Field(True, description="serve the kubelet's API")
+    enable_debugging_handlers: bool = Field(
+        True, description="serve logs, exec, attach, port forwarding and their like"
+    )
+    enable_system_log_handler: bool = Field(True, description="config file's: serve the machine's logs at /logs")
+    enable_debug_flags_handler: bool = Field(True, description="config file's: let /debug/flags/v set the verbosity")
     config: str = Field("", description="KubeletConfiguration file (v1beta1); flags win over it")
     hostname_override: str = Field("", description="the node's name instead of the machine's")
     node_ip: str = Field("", description="the node's address")
@@ -24,6 +30,9 @@ class Options(CommonOptions):
     cert_dir: str = Field("", description="folder of certificates that the kubelet gets itself; default ROOT/pki")
     pod_manifest_path: str = Field("", description="folder (or file) of static pods' manifests")
     tls_cert_file: str = Field("", description="certificate of the server; made and signed by itself when missing")
+    tls_min_version: Literal["VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"] = Field(
+        "VersionTLS12", description="least version of TLS that the server speaks; never below VersionTLS12"
+    )
     tls_private_key_file: str = Field("", description="key of that certificate")
     client_ca_file: str = Field("", description="CA of client certificates that the server takes")
     anonymous_auth: bool = Field(False, description="let requests without credentials be authorized as anonymous")
@@ -42,8 +51,18 @@ class Options(CommonOptions):
     register_schedulable: bool = Field(True, description="register the node as schedulable")
     provider_id: str = Field("", description="the node's providerID")
     max_pods: int = Field(110, ge=0, description="number of pods that fit on the node")
+    pods_per_core: int = Field(0, ge=0, description="most pods for each processor; 0 for no such limit")
     pod_max_pids: int = Field(-1, description="most processes of a pod; -1 for no limit")
     cgroups_per_qos: bool = Field(True, description="keep control groups for pods and for quality of service classes")
+    fail_cgroup_v1: bool = Field(
+        False, alias="fail-cgroupv1", description="do not start on a machine with cgroup v1; upstream's default is true"
+    )
+    single_process_oom_kill: Literal["", "true", "false"] = Field(
+        "", description="config file's: short of memory, kill a container's processes one by one (cgroup v2)"
+    )
+    max_container_restart_period: Seconds = Field(
+        300.0, ge=1, le=300, description="config file's: longest delay between a container's restarts"
+    )
     cgroup_root: str = Field("", description="control group that kubepods is made in; default /kubeling/CLUSTER/NODE")
     cgroup_driver: Literal["cgroupfs", "systemd"] = Field("cgroupfs", description="the engine's own driver wins")
     enforce_node_allocatable: Strings = Field(

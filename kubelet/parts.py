@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kubelet.cgroups.enforcement import NOT_WITHOUT_QOS, enforcements, reserved_groups
 from kubelet.cgroups.limits import CgroupSettings, Limits, node_limits, page_size
@@ -14,16 +14,11 @@ from kubelet.containers.build import NodeFacts
 from kubelet.containers.hooks import HookRunner
 from kubelet.containers.resources import cpu_shares
 from kubelet.dra.claims import Claims
-from kubelet.images.gc import GcPolicy, ImageCollector
 from kubelet.images.manager import ImageManager
 from kubelet.images.plugins import ImagePlugins, read_providers
 from kubelet.images.records import PullRecords
-from kubelet.node.eviction import EvictionManager
 from kubelet.node.machine import Machine
-from kubelet.node.settings import eviction_thresholds
-from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
-from kubelet.node.signals import SignalReader
-from kubelet.node.status import NodeSettings, Pressure, capacity
+from kubelet.node.status import NodeSettings, capacity
 from kubelet.options import Options
 from kubelet.pods.manager import PodManager
 from kubelet.pods.mounts import ClusterDns, PodMounts
@@ -37,11 +32,15 @@ from kubelet.runtime.docker_config import log_config
 from kubelet.runtime.docker_network import PodNetwork
 from kubelet.runtime.protocol import Runtime
 from kubelet.runtime.simulated import SimulatedRuntime
-from kubelet.volumes.image import ImageVolumes, mounted_images
+from kubelet.server.app import KubeletApi
+from kubelet.server.auth import Gate
+from kubelet.volumes.image import ImageVolumes
+from kubelet.volumes.manager import VolumeManager
 from kubeling.api import quantity
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
 from kubeling.client.errors import StartError
+from kubeling.client.flags import flag_values
 
 
 def make_runtime(options: Options, node_name: str, clock: Clock) -> Runtime:
@@ -96,7 +95,11 @@ def make_cgroups(
     return PodCgroups(
         parse_root(options.cgroup_root) if options.cgroup_root else default_root(options.cluster_name, settings.name),
         CgroupSettings(
-            options.cpu_cfs_quota, int(options.cpu_cfs_quota_period * 1_000_000), max(0, options.pod_max_pids), sizes
+            options.cpu_cfs_quota,
+            int(options.cpu_cfs_quota_period * 1_000_000),
+            max(0, options.pod_max_pids),
+            sizes,
+            kill_together=options.single_process_oom_kill != "true",
         ),
         node_limits(given, settings.reserved if "pods" in enforced else {}, machine.max_pids),
         Limits(cpu_shares=cpu_shares(machine.cpus * 1000)),
@@ -155,63 +158,61 @@ def make_images(options: Options, runtime: Runtime, clock: Clock) -> ImageManage
     )
 
 
-def make_collector(
-    options: Options, runtime: Runtime, recorder: Recorder, clock: Clock, images: ImageManager, node: Object
-) -> ImageCollector:
-    policy = GcPolicy(
-        options.image_gc_high_threshold,
-        options.image_gc_low_threshold,
-        timedelta(seconds=options.minimum_image_ttl_duration),
-        timedelta(seconds=options.image_maximum_gc_age),
-    )
-    return ImageCollector(
-        runtime,
-        recorder,
-        clock,
-        policy,
-        used=images.used,
-        records=images.records,
-        mounted=lambda: mounted_images(Path(options.root_dir) / "pods"),
-        node=node,
-        folder=str(Path(options.root_dir)),
-    )
+# what is answered where debugging is switched off, by the beginning of the path
+_DEBUGGING = ("/run", "/exec", "/attach", "/portForward", "/containerLogs", "/runningpods", "/debug/pprof", "/logs")
 
 
-def make_evictions(
+def disabled_paths(options: Options) -> dict[str, str]:
+    """Paths that the server does not serve, by their beginning, and what it says instead."""
+    found = {}
+    if not options.enable_system_log_handler:
+        found["/logs"] = "logs endpoint is disabled."
+    if not options.enable_debug_flags_handler:
+        found["/debug/flags/v"] = "flags endpoint is disabled."
+    if not options.enable_debugging_handlers:
+        found |= dict.fromkeys(_DEBUGGING, "Debug endpoints are disabled.")
+    return found
+
+
+def make_api(
     options: Options,
     pods: PodManager,
     runtime: Runtime,
-    recorder: Recorder,
+    gate: Gate,
     clock: Clock,
-    pods_folder: Path,
-    node: Object,
-    *,
-    changed: Callable[[Pressure], None],
-    collector: ImageCollector,
+    node_name: str,
+    configuration: Mapping[str, Any],
+    volumes: VolumeManager,
     cgroups: PodCgroups | NoCgroups,
-) -> EvictionManager:
-    return EvictionManager(
+) -> KubeletApi:
+    return KubeletApi(
         pods,
         runtime,
-        recorder,
+        gate,
         clock,
-        eviction_thresholds(options),
-        pods_folder,
-        node=node,
-        read=SignalReader(runtime, cgroups, pods_folder).read,
-        pressure_seconds=options.eviction_pressure_transition_period,
-        soft_grace_seconds=options.eviction_max_pod_grace_period,
-        changed=changed,
-        free_disk=collector.free_all,
+        node_name=node_name,
+        configuration=configuration,
+        volumes=volumes,
+        stats_period=options.volume_stats_agg_period,
+        pods_folder=Path(options.root_dir) / "pods",
+        version=options.kubernetes_version,
+        flags=flag_values(options),
+        disabled=disabled_paths(options),
+        group_path=cgroups.container_path,
     )
 
 
-def make_shutdown(
-    options: Options, pods: PodManager, recorder: Recorder, clock: Clock, node: Object, changed: Callable[[], None]
-) -> ShutdownManager:
-    try:
-        by_priority = parse_periods(options.shutdown_grace_period_by_pod_priority)
-    except ValueError as err:
-        raise StartError(str(err)) from err
-    periods = grace_periods(options.shutdown_grace_period, options.shutdown_grace_period_critical_pods, by_priority)
-    return ShutdownManager(pods, recorder, clock, periods, node=node, changed=changed)
+def check_cgroup_version(options: Options, engine: Mapping[str, Any]) -> None:
+    """Whether the options suit the machine's control groups, of which the engine tells the version. Raises StartError."""
+    if engine.get("cgroup_version") != "1":
+        return
+    if options.fail_cgroup_v1:
+        raise StartError(
+            "kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed "
+            "in a future release"
+        )
+    if options.single_process_oom_kill == "false":
+        raise StartError(
+            "failed to validate kubelet configuration, error: invalid configuration: singleProcessOOMKill must not be explicitly "
+            "set to false when using cgroup v1"
+        )

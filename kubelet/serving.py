@@ -58,10 +58,10 @@ class Serving:
         certificate, key = Path(options.tls_cert_file), Path(options.tls_private_key_file)
         try:
             if self._signed:
-                return signed_later(self._file.current, options.client_ca_file)
+                return signed_later(self._file.current, options.client_ca_file, options.tls_min_version)
             if not options.tls_cert_file or not options.tls_private_key_file:
                 certificate, key = self_signed(self._file.folder, settings.name, settings.ip)
-            return server_context(certificate, key, options.client_ca_file)
+            return server_context(certificate, key, options.client_ca_file, options.tls_min_version)
         except (OSError, ValueError) as err:
             raise StartError(f"cannot use the server's certificate: {err}") from err
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kubelet.cgroups.limits import Limits, cpu_weight, files_of
-from kubelet.cgroups.names import CGROUPFS, SYSTEMD, Name, parents_of_pods, path_of, slice_of, uid_in
+from kubelet.cgroups.names import CGROUPFS, SYSTEMD, Name, container_name, parents_of_pods, path_of, slice_of, uid_in
 from kubeling.client.cgroupfs import CgroupMounts, is_busy, remove_group
 
 _CONTROLLERS = ("cpu", "memory", "pids", "hugetlb")
@@ -41,6 +41,10 @@ class Driver(Protocol):
         ...
 
     def has_children(self, group: Name) -> bool: ...
+
+    def kill_together(self, group: Name, container_id: str) -> None:
+        """What runs out of memory in the container ends with all of it; version 1 has no such thing. Raises OSError."""
+        ...
 
     def memory_used(self, group: Name) -> int:
         """In bytes. Raises OSError."""
@@ -83,6 +87,10 @@ class _Files:
     def has_children(self, group: Name) -> bool:
         folder = self._folder(group, "memory")
         return folder is not None and folder.is_dir() and any(p.is_dir() for p in folder.iterdir())
+
+    def kill_together(self, group: Name, container_id: str) -> None:
+        if self._mounts.version == 2 and (folder := self._folder(group, "")) is not None:
+            (folder / container_name(container_id, self.name) / "memory.oom.group").write_text("1")
 
     def memory_used(self, group: Name) -> int:
         folder = self._folder(group, "memory")

@@ -20,12 +20,13 @@ _HUGE = "hugepages-"
 @dataclass(frozen=True, slots=True)
 class CgroupSettings:
     """``quota``: whether processor limits are enforced; ``period`` in microseconds; ``pids`` of a pod, 0 for no limit;
-    ``page_sizes``: the machine's huge pages in bytes."""
+    ``page_sizes``: the machine's huge pages in bytes; ``kill_together``: a container that runs out of memory ends as a whole."""
 
     quota: bool = True
     period: int = 100_000
     pids: int = 0
     page_sizes: tuple[int, ...] = ()
+    kill_together: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from kubelet.cgroups.driver import Driver, make_driver
 from kubelet.cgroups.enforcement import ReservedGroup
 from kubelet.cgroups.limits import CgroupSettings, Limits, burstable_limits, pod_limits, wider
-from kubelet.cgroups.metrics import SECONDS, VERSION
-from kubelet.cgroups.names import KUBEPODS, Name, parent_for_engine, pod_name, qos_name
+from kubelet.cgroups.metrics import SECONDS, tell_version
+from kubelet.cgroups.names import KUBEPODS, Name, container_name, parent_for_engine, path_of, pod_name, qos_name
 from kubelet.pods import spec as podspec
 from kubelet.pods.qos import BEST_EFFORT, BURSTABLE, qos_class
 from kubelet.pods.recorder import Recorder
@@ -35,6 +35,10 @@ class Cgroups(Protocol):
 
     def parent(self, pod: Object) -> str:
         """What the engine is to place the pod's containers in; empty for its own choice."""
+        ...
+
+    def container_path(self, pod: Object, container_id: str) -> str:
+        """Where the container's group is below the root of a hierarchy; empty where that is the engine's business."""
         ...
 
     async def prepare(self, pod: Object) -> None:
@@ -60,6 +64,10 @@ class Cgroups(Protocol):
         """The pod's first container runs: it should be in its group."""
         ...
 
+    async def started(self, pod: Object, container_id: str) -> None:
+        """One of the pod's containers runs."""
+        ...
+
     async def remove(self, uid: str) -> None:
         """With whatever is left in it. Raises OSError."""
         ...
@@ -78,6 +86,9 @@ class NoCgroups:
     def parent(self, pod: Object) -> str:
         return ""
 
+    def container_path(self, pod: Object, container_id: str) -> str:
+        return ""
+
     async def prepare(self, pod: Object) -> None:
         return
 
@@ -91,6 +102,9 @@ class NoCgroups:
         return None
 
     async def placed(self, pod: Object) -> None:
+        return
+
+    async def started(self, pod: Object, container_id: str) -> None:
         return
 
     async def remove(self, uid: str) -> None:
@@ -138,7 +152,7 @@ class PodCgroups:
         if mounts is None:
             self._give_up("this process cannot write the machine's control groups")
             return
-        VERSION.set(mounts.version)
+        tell_version(mounts.version)
         self._driver = self._make(mounts, engine.get("cgroup_driver", ""))
         try:
             for depth in range(1, len(self._root) + 1) if self._own_root else ():
@@ -179,6 +193,12 @@ class PodCgroups:
 
     def parent(self, pod: Object) -> str:
         return parent_for_engine(self._group(pod), self._driver.name) if self._driver else ""
+
+    def container_path(self, pod: Object, container_id: str) -> str:
+        if self._driver is None:
+            return ""
+        name = self._driver.name
+        return f"/{path_of(self._group(pod), name)}/{container_name(container_id, name)}"
 
     async def prepare(self, pod: Object) -> None:
         uid, wanted = podspec.ref_of(pod).uid, pod_limits(pod, self._settings)
@@ -241,6 +261,14 @@ class PodCgroups:
         self._placed = True
         if not await asyncio.to_thread(self._driver.has_children, self._group(pod)):
             self._give_up("the engine places containers in control groups that are not this machine's")
+
+    async def started(self, pod: Object, container_id: str) -> None:
+        if self._driver is None or not self._settings.kill_together:
+            return
+        try:
+            await asyncio.to_thread(self._driver.kill_together, self._group(pod), container_id)
+        except OSError as err:  # it has ended already, or is not where it should be
+            log.debug("Container %s: memory.oom.group: %s", container_id, err)
 
     async def remove(self, uid: str) -> None:
         self._pods.pop(uid, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
@@ -11,4 +13,9 @@ SECONDS = Histogram(
     ["operation_type"],
     registry=REGISTRY,
 )
-VERSION = Gauge("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", registry=REGISTRY)
+
+
+@functools.cache
+def tell_version(version: int) -> None:
+    """Until it is known, nothing is told."""
+    Gauge("kubelet_cgroup_version", "[ALPHA] cgroup version on the hosts.", registry=REGISTRY).set(version)

@@ -51,6 +51,11 @@ def parent_for_engine(name: Name, driver: str) -> str:
     return slice_of(name) if driver == SYSTEMD else "/" + "/".join(name)
 
 
+def container_name(container_id: str, driver: str) -> str:
+    """The folder of a container's group, below its pod's, as the engine names it."""
+    return f"docker-{container_id}.scope" if driver == SYSTEMD else container_id
+
+
 def uid_in(folder: str, parent: Name, driver: str) -> str:
     """The UID in the name of a pod's folder below ``parent``; empty for any other folder."""
     if driver == SYSTEMD:

@@ -86,7 +86,7 @@ def node_settings(options: Options, machine: Machine, address: str) -> NodeSetti
         port=options.port,
         labels=dict(options.node_labels),
         taints=tuple(taints),
-        max_pods=options.max_pods,
+        max_pods=min(options.max_pods, options.pods_per_core * machine.cpus or options.max_pods),
         version="v" + (version if version.count(".") > 1 else version + ".0"),
         reserved=reserved,
         kept_free=kept_free(eviction_thresholds(options)),

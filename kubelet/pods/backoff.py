@@ -18,7 +18,7 @@ class Backoff:
     """Remembers for each key how long to wait. Times are passed in."""
 
     def __init__(self, initial: timedelta = timedelta(seconds=10), maximum: timedelta = timedelta(seconds=300)) -> None:
-        self._initial, self._maximum = initial, maximum
+        self._initial, self._maximum = min(initial, maximum), maximum
         self._entries: dict[Hashable, _Entry] = {}
 
     def _live(self, key: Hashable, event: datetime) -> _Entry | None:

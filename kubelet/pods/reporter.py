@@ -161,6 +161,19 @@ class StatusReporter:
         self._since.pop(uid, None)
 
 
+class NoReporter:
+    """Without an API server a pod's status is told to nobody."""
+
+    def publish(self, pod: Object, status: Object) -> None:
+        log.debug("Pod %s is %s", name_of(pod), status.get("phase"))
+
+    async def finish(self, pod: Object, status: Object) -> None:
+        self.publish(pod, status)
+
+    async def close(self) -> None:
+        """There is nothing to send."""
+
+
 def _version(obj: Object) -> int:
     text = (obj.get("metadata") or {}).get("resourceVersion") or "0"
     return int(text) if text.isdigit() else 0

@@ -146,13 +146,14 @@ class PodRuns:
         type_ = CONTAINER_TYPES[step.kind]
         STARTED_CONTAINERS.labels(type_).inc()
         try:
-            await kit.starter.start(current.allocated, step, observed, self._ground.volumes)
+            container_id = await kit.starter.start(current.allocated, step, observed, self._ground.volumes)
         except ContainerFailure as err:
             STARTED_CONTAINERS_ERRORS.labels(type_, err.reason).inc()
             self._report.failed(step.container["name"], err)
             await self._after_failure(step.container, err)
             return False
         self._report.started(step.container["name"])
+        await kit.cgroups.started(current.pod, container_id)
         await self._drop_old_runs(step.container["name"])
         current.pace.wake()
         return True

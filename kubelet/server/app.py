@@ -15,7 +15,7 @@ from kubelet.probes.metrics import REGISTRY as PROBE_REGISTRY
 from kubelet.runtime.protocol import Runtime, RuntimeFailure
 from kubelet.runtime.records import PodRecord
 from kubelet.server.auth import Gate
-from kubelet.server.cadvisor import cadvisor_metrics, read_machine_figures
+from kubelet.server.cadvisor import GroupPath, cadvisor_metrics, read_machine_figures
 from kubelet.server.containers import ContainerApi
 from kubelet.server.disks import Disks, disk_metrics
 from kubelet.server.http import Request, Response, Upgrade, error_response, json_response
@@ -73,7 +73,8 @@ def running_pod(record: PodRecord) -> Object:
 
 class KubeletApi:
     """Answers requests about the node's pods. ``configuration`` is what /configz shows, ``flags`` what /flagz does; disks are
-    measured every ``stats_period`` seconds at the most."""
+    measured every ``stats_period`` seconds at the most. ``disabled``: what is answered instead, by the beginning of the path;
+    ``group_path`` tells containers' control groups."""
 
     def __init__(
         self,
@@ -90,6 +91,8 @@ class KubeletApi:
         version: str = "1.36",
         flags: Mapping[str, str] | None = None,
         logs_folder: Path = Path("/var/log"),
+        disabled: Mapping[str, str] | None = None,
+        group_path: GroupPath = lambda pod, container_id: "",
     ) -> None:
         self._pods, self._runtime, self._gate, self._clock = pods, runtime, gate, clock
         self._node, self._configuration, self._logs_folder = node_name, configuration, logs_folder
@@ -97,6 +100,7 @@ class KubeletApi:
         self._disks = Disks(runtime, clock, volumes.mounted, stats_period)
         self._stats = Summary(self._usage, runtime, node_name, pods_folder, self._disks)
         self._metrics = OwnMetrics(node_name, version)
+        self._disabled, self._group_path = disabled or {}, group_path
         self._version, self._flags, self._started = version, flags or {}, clock.now()
         of_pod = r"/([^/]+)/([^/]+)(?:/([^/]+))?"  # namespace, name and, where it has to be that very pod, the UID
         one = r"/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)"
@@ -146,6 +150,8 @@ class KubeletApi:
             return NOT_FOUND
         if (refusal := await self._gate.refuse(request)) is not None:
             return refusal
+        if (why := self._disabled.get(below[0].prefix)) is not None:
+            return error_response(405, f"{why}\n")
         matching = [(r, match) for r in below if (match := r.pattern.fullmatch(request.path))]
         for route, match in matching:
             if request.method in route.methods:
@@ -205,7 +211,11 @@ class KubeletApi:
         return Response(200, text.encode(), _METRICS_TYPE)
 
     async def _cadvisor(self, request: Request) -> Answer:
-        text = cadvisor_metrics(await self._samples(), read_machine_figures(self._clock.now()))
+        machine, path = read_machine_figures(self._clock.now()), self._group_path
+        try:
+            text = cadvisor_metrics(await self._samples(), machine, path)
+        except RuntimeFailure:
+            text = cadvisor_metrics(None, machine, path)
         return Response(200, text.encode(), _METRICS_TYPE)
 
     async def _summary(self, request: Request) -> Answer:

@@ -17,6 +17,7 @@ from kubelet.runtime.records import ContainerUsage, DeviceUsage, InterfaceUsage
 from kubelet.runtime.specs import Resources
 from kubelet.server.metrics import family, line
 from kubelet.server.stats import Sample, by_pod, node_cpu_nanos
+from kubeling.api.meta import Object
 
 _NANO = 1e-9
 
@@ -46,6 +47,8 @@ def read_machine_figures(now: datetime) -> MachineFigures:
     return MachineFigures(os.cpu_count() or 1, memory["MemTotal"], memory["SwapTotal"], now, root)
 
 
+# of a pod's container, by the container's id; empty where it is not known
+GroupPath = Callable[[Object, str], str]
 Row = tuple[Sample, Mapping[str, str], float]
 
 # name, kind, description, further labels, figure; None: it is not known
@@ -165,12 +168,16 @@ _NETWORK: tuple[tuple[str, str, Callable[[InterfaceUsage], int]], ...] = tuple(
 )
 
 
-def _labels(sample: Sample) -> dict[str, str]:
+def _id(sample: Sample, container_id: str, path: GroupPath) -> str:
+    return path(sample.pod, container_id) or f"/docker/{container_id}"
+
+
+def _labels(sample: Sample, path: GroupPath) -> dict[str, str]:
     ref = podspec.ref_of(sample.pod)
     image = (podspec.container_named(sample.pod, sample.container) or {}).get("image", "")
     return {
         "container": sample.container,
-        "id": f"/docker/{sample.record.id}",
+        "id": _id(sample, sample.record.id, path),
         "image": image,
         "name": sample.record.id,
         "namespace": ref.namespace,
@@ -185,7 +192,7 @@ def device_name(number: tuple[int, int]) -> str:
     return f"/dev/{found.resolve().name}" if found.exists() else ""
 
 
-def _families(samples: list[Sample]) -> Iterator[tuple[str, str, str, list[Row]]]:
+def _families(samples: list[Sample], path: GroupPath) -> Iterator[tuple[str, str, str, list[Row]]]:
     """Name, kind, description, and the rows with what is added to a sample's labels."""
     for name, kind, text, more, value in _USAGE:
         yield name, kind, text, [(s, more, found) for s in samples if (found := value(s.usage)) is not None]
@@ -213,7 +220,11 @@ def _families(samples: list[Sample]) -> Iterator[tuple[str, str, str, list[Row]]
             "counter",
             text,
             [
-                (found[0], {**_OF_POD, "id": f"/docker/{found[0].record.sandbox_id}", "interface": i.name}, counter(i))
+                (
+                    found[0],
+                    {**_OF_POD, "id": _id(found[0], found[0].record.sandbox_id, path), "interface": i.name},
+                    counter(i),
+                )
                 for found in by_pod(samples).values()
                 for i in next((s.usage.interfaces for s in found if s.usage.interfaces), ())
             ],
@@ -225,16 +236,21 @@ _ROOT = {"container": "", "id": "/", "image": "", "name": "", "namespace": "", "
 _OF_POD = {"container": "", "image": PAUSE_IMAGE, "name": ""}
 
 
-def cadvisor_metrics(samples: list[Sample], machine: MachineFigures) -> str:
-    """Containers, pods' networks, the machine under the id ``/``, and what the machine has."""
+def cadvisor_metrics(samples: list[Sample] | None, machine: MachineFigures, path: GroupPath) -> str:
+    """Containers, pods' networks, the machine under the id ``/``, and what the machine has. ``samples`` is None where the engine
+    has told nothing; ``path`` is that of a container's control group."""
     lines = []
-    for name, kind, text, rows in _families(samples):
-        shown = [line(name, {**_labels(s), **more}, value, s.usage.at) for s, more, value in rows]
+    for name, kind, text, rows in _families(samples or [], path):
+        shown = [line(name, {**_labels(s, path), **more}, value, s.usage.at) for s, more, value in rows]
         if (root := machine.root.get(name)) is not None:
             shown.append(line(name, {**_ROOT, **(_WHOLE if "cpu_usage" in name else {})}, root, machine.at))
         lines += family(name, kind, text, shown) if shown else []
     for name, text, value in (
-        ("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise", 0),
+        (
+            "container_scrape_error",
+            "1 if there was an error while getting container metrics, 0 otherwise",
+            int(samples is None),
+        ),
         ("machine_cpu_cores", "Number of logical CPU cores.", machine.cpus),
         ("machine_memory_bytes", "Amount of memory installed on the machine.", machine.memory),
         ("machine_swap_bytes", "Amount of swap memory available on the machine.", machine.swap),

@@ -47,27 +47,30 @@ def self_signed(folder: Path, name: str, address: str) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-def server_context(certificate: Path, key: Path, client_ca: str) -> ssl.SSLContext:
-    """TLS 1.2 and later; client certificates are asked for, and checked when given. Raises OSError and ssl.SSLError."""
-    context = _context(client_ca)
+def server_context(certificate: Path, key: Path, client_ca: str, least: str = "") -> ssl.SSLContext:
+    """TLS 1.2 and later, 1.3 where ``least`` is VersionTLS13; client certificates are asked for, and checked when given.
+
+    Raises OSError and ssl.SSLError.
+    """
+    context = _context(client_ca, least)
     context.load_cert_chain(certificate, key)
     return context
 
 
-def signed_later(file: Path, client_ca: str) -> ssl.SSLContext:
+def signed_later(file: Path, client_ca: str, least: str = "") -> ssl.SSLContext:
     """As ``server_context``, with the certificate and key in one file, which may come later: load it into the context then.
 
     Until then no handshake succeeds. Raises OSError and ssl.SSLError.
     """
-    context = _context(client_ca)
+    context = _context(client_ca, least)
     if file.exists():
         context.load_cert_chain(file)
     return context
 
 
-def _context(client_ca: str) -> ssl.SSLContext:
+def _context(client_ca: str, least: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if least == "VersionTLS13" else ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if client_ca:
         context.load_verify_locations(client_ca)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from kubeling.client.errors import ClientError
 from kubeling.client.rest import Client
 
 _REFRESH_AT = 0.8
+_CHECK_SECONDS = 60.0
 _MAX_AGE = timedelta(hours=24)
 
 
@@ -29,6 +31,8 @@ class _Kept:
 
 
 class TokenManager:
+    """Keeps tokens as long as they are fresh; ``run`` tells whose have to be renewed."""
+
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client, self._clock = client, clock
         self._kept: dict[tuple[str, str, str, str, int], _Kept] = {}
@@ -67,6 +71,13 @@ class TokenManager:
     def release(self, pod_uid: str) -> None:
         self._kept = {k: v for k, v in self._kept.items() if k[0] != pod_uid}
 
+    async def run(self, refresh: Callable[[str], None]) -> None:
+        """Every minute, ``refresh`` is told the UIDs of pods with a token that is due for a new one."""
+        while True:
+            await self._clock.sleep(_CHECK_SECONDS)
+            for uid in self.stale_pods():
+                refresh(uid)
+
     def stale_pods(self) -> set[str]:
         """Pods with a token that is due for a new one."""
         now = self._clock.now()
@@ -82,5 +93,5 @@ class NoTokens:
     def release(self, pod_uid: str) -> None:
         """Nothing is kept."""
 
-    def stale_pods(self) -> set[str]:
-        return set()
+    async def run(self, refresh: Callable[[str], None]) -> None:
+        """No token grows old."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubelet.cgroups import names
-from kubelet.cgroups.driver import CgroupfsDriver, slice_properties
+from kubelet.cgroups.driver import CgroupfsDriver, SystemdDriver, slice_properties
 from kubelet.cgroups.enforcement import enforcements, reserved_groups
 from kubelet.cgroups.limits import (
     CgroupSettings,
@@ -169,6 +169,18 @@ async def test_cgroupfs_makes_finds_and_removes_folders(tmp_path: Path) -> None:
     assert not (tmp_path / "memory" / "kubeling").exists()
 
 
+def test_a_container_without_memory_ends_as_a_whole(tmp_path: Path) -> None:
+    group = names.pod_name(KUBEPODS, "BestEffort", "u-1")
+    for driver, name in ((CgroupfsDriver, "abc"), (SystemdDriver, "docker-abc.scope")):
+        made = driver(CgroupMounts(2, {"": tmp_path}, (tmp_path,)))
+        folder = tmp_path / names.path_of(group, made.name) / name
+        folder.mkdir(parents=True)
+        made.kill_together(group, "abc")
+        assert (folder / "memory.oom.group").read_text() == "1"
+    old = CgroupfsDriver(CgroupMounts(1, {"memory": tmp_path}, (tmp_path,)))
+    old.kill_together(group, "none")  # version 1 has no such thing
+
+
 class FakeDriver:
     """Remembers limits by group; refuses groups named in ``refused``."""
 
@@ -179,6 +191,7 @@ class FakeDriver:
         self.refused: set[str] = set()
         self.children = True
         self.used = 0
+        self.together: list[tuple[str, str]] = []
 
     def exists(self, group: names.Name) -> bool:
         return not group or group in self.groups
@@ -200,6 +213,9 @@ class FakeDriver:
     def memory_used(self, group: names.Name) -> int:
         return self.used
 
+    def kill_together(self, group: names.Name, container_id: str) -> None:
+        self.together.append((group[-1], container_id))
+
 
 class Events:
     def __init__(self) -> None:
@@ -212,13 +228,13 @@ class Events:
 class Node:
     """Groups of a node, on a driver in memory."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, pods: CgroupSettings | None = None, **more: Any) -> None:
         self.driver, self.events = FakeDriver(), Events()
         mounts = CgroupMounts(1, {}, ())
         settings = {"own_root": True, "mounts": lambda: mounts, **more}
         self.groups = PodCgroups(
             default_root("dev-1", "n1"),
-            CgroupSettings(),
+            pods or CgroupSettings(),
             Limits(memory=1 << 30),
             Limits(2048),
             self.events,
@@ -331,3 +347,17 @@ async def test_reserved_groups_are_enforced_or_the_kubelet_does_not_start() -> N
     await node.groups.start({})
     assert node.driver.groups[("system",)].cpu_shares == 1024
     assert node.events.told[-1][1] == "Updated limits on system reserved cgroup /system"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_containers_are_told_to_end_as_a_whole_unless_that_is_not_wanted(together: bool) -> None:
+    node = await started(pods=CgroupSettings(kill_together=together))
+    await node.groups.started({"metadata": {"uid": "u1"}, "spec": {"containers": []}}, "abc")
+    assert node.driver.together == ([("podu1", "abc")] if together else [])
+
+
+async def test_where_a_container_is_grouped() -> None:
+    pod = {"metadata": {"uid": "u1"}, "spec": {"containers": []}}
+    node = await started()
+    assert node.groups.container_path(pod, "abc") == "/kubeling/dev-1/n1/kubepods/besteffort/podu1/abc"
+    assert Node().groups.container_path(pod, "abc") == ""  # not started

@@ -117,7 +117,7 @@ def test_numbers_keep_all_their_digits() -> None:
 
 def test_cadvisor_names_and_labels() -> None:
     machine = MachineFigures(2, 1024, 512, AT, {"container_cpu_usage_seconds_total": 7.5})
-    text = cadvisor_metrics([SAMPLE], machine)
+    text = cadvisor_metrics([SAMPLE], machine, lambda pod, container_id: "")
     own = 'container="c",id="/docker/id1",image="i:1",name="id1",namespace="ns",pod="p"'
     assert f'container_cpu_usage_seconds_total{{container="c",cpu="total",{own[14:]}}} 1.5 1767323045000\n' in text
     assert f"container_memory_usage_bytes{{{own}}} 3000000001 1767323045000\n" in text
@@ -131,6 +131,10 @@ def test_cadvisor_names_and_labels() -> None:
     assert "container_memory_max_usage_bytes" not in text  # the kernel has not told
     root = 'container="",cpu="total",id="/",image="",name="",namespace="",pod=""'
     assert f"container_cpu_usage_seconds_total{{{root}}} 7.5 1767323045000\n" in text
+    grouped = cadvisor_metrics([SAMPLE], machine, lambda pod, container_id: f"/kubepods/podu1/{container_id}")
+    assert 'id="/kubepods/podu1/id1"' in grouped and "/docker/" not in grouped
+    assert "container_scrape_error 0\n" in text
+    assert "container_scrape_error 1\n" in cadvisor_metrics(None, machine, lambda pod, container_id: "")
     assert "machine_cpu_cores 2\n" in text and "# TYPE machine_memory_bytes gauge\n" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from kubelet.runtime.specs import PodRef
 from kubelet.server.app import KubeletApi
 from kubelet.server.auth import Gate, Memory
 from kubelet.server.http import Request, Response
+from kubelet.server.tls import self_signed, server_context
 from kubeling.client.clock import FakeClock
 from kubeling.client.errors import ConnectionFailed
 
@@ -104,7 +106,9 @@ class Reviews:
 
 
 class Api:
-    def __init__(self, tmp_path: Path, reviews: Any = None, *, anonymous: bool = True) -> None:
+    def __init__(
+        self, tmp_path: Path, reviews: Any = None, *, anonymous: bool = True, disabled: dict[str, str] | None = None
+    ) -> None:
         self.clock, self.pods, self.runtime = FakeClock(), Pods(), Runtime()
         gate = Gate(
             reviews, "n1", self.clock, anonymous=anonymous, tokens=True, always_allow=reviews is None,
@@ -115,7 +119,7 @@ class Api:
         volumes: Any = Volumes()
         self._api = KubeletApi(
             pods, runtime, gate, self.clock, node_name="n1", configuration={"port": 1}, logs_folder=tmp_path,
-            volumes=volumes,
+            volumes=volumes, disabled=disabled,
             flags={"v": "2"},
         )  # fmt: skip
 
@@ -178,6 +182,14 @@ class Api:
 )
 async def test_answers(tmp_path: Path, method: str, target: str, status: int, text: str) -> None:
     assert await Api(tmp_path).text(method, target.replace("+", " ")) == (status, text)
+
+
+async def test_what_is_switched_off_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("line\n")
+    api = Api(tmp_path, disabled={"/logs": "logs endpoint is disabled.", "/exec": "Debug endpoints are disabled."})
+    assert await api.text("GET", "/logs/a.log") == (405, "logs endpoint is disabled.\n")
+    assert await api.text("POST", "/exec/ns/p/c?command=ls") == (405, "Debug endpoints are disabled.\n")
+    assert (await api.text("GET", "/healthz"))[0] == 200
 
 
 async def test_a_command_that_fails_says_so(tmp_path: Path) -> None:
@@ -258,3 +270,9 @@ async def test_answers_of_the_api_server_are_remembered_for_their_time(tmp_path:
 async def test_verbosity_is_set_while_it_runs(tmp_path: Path) -> None:
     api = Api(tmp_path)
     assert (await api.text("PUT", "/debug/flags/v"))[0] == 400
+
+
+def test_the_least_version_of_tls(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path, "n1", "192.0.2.1")
+    assert server_context(certificate, key, "", "VersionTLS10").minimum_version is ssl.TLSVersion.TLSv1_2
+    assert server_context(certificate, key, "", "VersionTLS13").minimum_version is ssl.TLSVersion.TLSv1_3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from collections.abc import Callable
@@ -536,6 +537,11 @@ async def test_tokens_are_refreshed_at_four_fifths_of_their_life() -> None:
     assert tokens.stale_pods() == set()
     await clock.advance(2)
     assert tokens.stale_pods() == {"u1"}
+    told: asyncio.Queue[str] = asyncio.Queue()
+    running = asyncio.create_task(tokens.run(told.put_nowait))
+    await clock.advance(60)
+    assert await told.get() == "u1"
+    running.cancel()
     assert await token() == "t2"
 
 
