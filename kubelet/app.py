@@ -35,13 +35,13 @@ from kubelet.pods.backoff import Backoff
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
 from kubelet.pods.manager import PodManager
-from kubelet.pods.metrics import PodStarts
 from kubelet.pods.mirror import MirrorPods
 from kubelet.pods.objects import ApiObjects, NoObjects
 from kubelet.pods.recorder import LogRecorder, Recorder
 from kubelet.pods.reporter import NoReporter, StatusReporter
 from kubelet.pods.services import InformedServices, NoServices
 from kubelet.pods.sources import ApiPods
+from kubelet.pods.starts import PodStarts
 from kubelet.pods.static import StaticPods
 from kubelet.probes.manager import ProbeManager
 from kubelet.probes.prober import Prober
@@ -137,7 +137,7 @@ class Kubelet:
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name, clock) if self.client else None
         self.reporter = StatusReporter(self.client, self._latest, clock) if self.client else NoReporter()
-        self.starts = PodStarts(self.reporter.publish, clock)
+        self.starts = PodStarts(self.reporter.publish, clock, self.images.pulling)
         kit = Kit(
             runtime=runtime,
             starter=starter,
@@ -206,6 +206,7 @@ class Kubelet:
             self.objects.release(uid)
         self.tokens.release(uid)
         self.starts.forget(uid)
+        self.images.release(uid)
 
     def _latest(self, pod: Object) -> Object | None:
         """The API's newest version of a pod: its own, or a static pod's mirror."""

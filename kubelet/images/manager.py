@@ -59,6 +59,7 @@ class ImageManager:
         self._slots = asyncio.Semaphore(limit) if limit else None
         self._backoff = Backoff(timedelta(seconds=10), timedelta(seconds=300))
         self._last_errors: dict[tuple[str, str], str] = {}
+        self._pulling: dict[str, float] = {}
         self.used: dict[str, float] = {}  # image id to the last time that a container used it
 
     async def ensure(
@@ -88,6 +89,14 @@ class ImageManager:
             tell("Warning", "ErrImageNeverPull", message)
             raise ContainerFailure("ErrImageNeverPull", message)
         return self._use(await self._pull(ref_of(pod).uid, name, credentials, tell))
+
+    def pulling(self, uid: str) -> float:
+        """For how many seconds images of the pod were pulled, waiting included."""
+        return self._pulling.get(uid, 0.0)
+
+    def release(self, uid: str) -> None:
+        """The pod has gone."""
+        self._pulling.pop(uid, None)
 
     async def load(self) -> None:
         """What an earlier process recorded of its pulls. Raises RuntimeFailure and OSError."""
@@ -132,6 +141,7 @@ class ImageManager:
             self._last_errors[key] = str(err)
             raise ContainerFailure("ErrImagePull", str(err), self._backoff.until(key, now)) from err
         finally:
+            self._pulling[uid] = self._pulling.get(uid, 0.0) + self._clock.monotonic() - asked
             await self.records.end(name)
         in_all = self._clock.monotonic() - asked
         tell(

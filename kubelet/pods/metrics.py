@@ -6,10 +6,6 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from kubelet.pods.kit import Publish
-from kubeling.api.meta import Object, parse_time, uid_of
-from kubeling.client.clock import Clock
-
 REGISTRY = CollectorRegistry()
 _STARTS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)
 
@@ -36,16 +32,30 @@ STATUS_SECONDS = _seconds(
     "successfully updated for that pod, even if multiple intevening changes to pod status occur.",
     buckets=(0.010, 0.050, 0.100, 0.500, 1, 5, 10, 20, 30, 45, 60),
 )
-_START_SECONDS = _seconds(
+START_SECONDS = _seconds(
     "kubelet_pod_start_duration_seconds",
     "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
     buckets=_STARTS,
 )
-_TOTAL_SECONDS = _seconds(
+TOTAL_SECONDS = _seconds(
     "kubelet_pod_start_total_duration_seconds",
     "Duration in seconds to start a pod since creation, including time to pull images and run init containers, measured from pod "
     "creation timestamp to when all its containers are reported as started and observed via watch",
     buckets=_STARTS,
+)
+SLI_SECONDS = _seconds(
+    "kubelet_pod_start_sli_duration_seconds",
+    "Duration in seconds to start a pod, excluding time to pull images and run init containers, measured from pod creation "
+    "timestamp to when all its containers are reported as started and observed via watch",
+    buckets=_STARTS,
+)
+IMAGE_VOLUMES, IMAGE_VOLUMES_MOUNTED, IMAGE_VOLUMES_FAILED = (
+    Counter(f"kubelet_image_volume_{name}", f"[BETA] Number of {text}.", registry=REGISTRY)
+    for name, text in (
+        ("requested", "requested image volumes"),
+        ("mounted_succeed", "successful image volume mounts"),
+        ("mounted_errors", "failed image volume mounts"),
+    )
 )
 CONTAINERS_PER_POD = _seconds(
     "kubelet_containers_per_pod_count", "The number of containers per pod.", buckets=(1, 2, 4, 8, 16)
@@ -98,36 +108,3 @@ def count_rejection(reason: str) -> None:
     """A pod was not let in."""
     extended = "OutOfExtendedResources" if reason.startswith("OutOf") else "Other"
     REJECTIONS.labels(reason if reason in _REJECTION_REASONS else extended).inc()
-
-
-def all_started(status: Object) -> bool:
-    """Whether every regular container has run."""
-    states = [s.get("state") or {} for s in status.get("containerStatuses") or ()]
-    return bool(states) and all("running" in s or "terminated" in s for s in states)
-
-
-class PodStarts:
-    """Publishes statuses, and measures how long pods take: from the first status to the one that says Running, and from creation
-    until all containers have started."""
-
-    def __init__(self, publish: Publish, clock: Clock) -> None:
-        self._publish, self._clock = publish, clock
-        self._begun: dict[str, float] = {}
-        self._starting: set[str] = set()
-
-    def publish(self, pod: Object, status: Object) -> None:
-        uid, phase, now = uid_of(pod), status.get("phase"), self._clock.monotonic()
-        if phase == "Pending":
-            self._begun.setdefault(uid, now)
-            self._starting.add(uid)
-        elif (begun := self._begun.pop(uid, None)) is not None and phase == "Running":
-            _START_SECONDS.observe(now - begun)
-        if uid in self._starting and phase != "Pending" and all_started(status):
-            self._starting.discard(uid)
-            if created := pod["metadata"].get("creationTimestamp"):  # a static pod has none
-                _TOTAL_SECONDS.observe((self._clock.now() - parse_time(created)).total_seconds())
-        self._publish(pod, status)
-
-    def forget(self, uid: str) -> None:
-        self._starting.discard(uid)
-        self._begun.pop(uid, None)

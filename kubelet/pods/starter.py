@@ -25,6 +25,7 @@ from kubelet.dra.claims import Claims, NoClaims
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
+from kubelet.pods.metrics import IMAGE_VOLUMES, IMAGE_VOLUMES_FAILED, IMAGE_VOLUMES_MOUNTED
 from kubelet.pods.mounts import PodMounts
 from kubelet.pods.pulls import PodImages, image_labels
 from kubelet.pods.recorder import Recorder, container_events
@@ -71,7 +72,7 @@ class ContainerStarter:
         if sandbox is None:
             raise ContainerFailure("RunContainerError", "the pod's sandbox has ended")
         try:
-            shown = await self._images.show(volume_images, volumes)
+            shown = await self._show(volume_images, volumes)
             labels = image_labels(volume_images)
             container_id = await self._create(pod, step, observed, sandbox, shown, image, labels)
         except ConfigError as err:
@@ -94,6 +95,18 @@ class ContainerStarter:
         tell("Normal", "Started", "Container started")
         await self._post_start(pod, step.container, container_id, sandbox)
         return container_id
+
+    async def _show(
+        self, images: Mapping[str, ImageRecord], volumes: Mapping[str, VolumePath]
+    ) -> Mapping[str, VolumePath]:
+        IMAGE_VOLUMES.inc(len(images))
+        try:
+            shown = await self._images.show(images, volumes)
+        except (RuntimeFailure, OSError):
+            IMAGE_VOLUMES_FAILED.inc(len(images))
+            raise
+        IMAGE_VOLUMES_MOUNTED.inc(len(images))
+        return shown
 
     async def tell_dns(self, pod: Object) -> None:
         """What its resolver configuration does not get is told once for every sandbox."""

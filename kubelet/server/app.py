@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,7 @@ class KubeletApi:
         self._disks = Disks(runtime, clock, volumes.mounted, stats_period)
         self._stats = Summary(self._usage, runtime, node_name, pods_folder, self._disks)
         self._metrics = OwnMetrics(node_name, version)
+        self._checked: Counter[tuple[str, str]] = Counter()
         self._disabled, self._group_path = disabled or {}, group_path
         self._version, self._flags, self._started = version, flags or {}, clock.now()
         of_pod = r"/([^/]+)/([^/]+)(?:/([^/]+))?"  # namespace, name and, where it has to be that very pod, the UID
@@ -169,13 +171,14 @@ class KubeletApi:
 
     async def _healthz(self, request: Request, check: str | None) -> Answer:
         wrong = self._wrong()
+        checks = [c for c in _CHECKS if c not in request.query.get("exclude", [])] if check is None else [check]
+        self._checked.update((c, "error" if c in wrong else "success") for c in checks)
         if check is not None:
             return (
                 error_response(500, f"internal server error: {wrong[check]}\n")
                 if check in wrong
                 else Response(200, b"ok")
             )
-        checks = [c for c in _CHECKS if c not in request.query.get("exclude", [])]
         return health_answer(checks, wrong, verbose="verbose" in request.query)
 
     async def _list_pods(self, request: Request) -> Answer:
@@ -223,7 +226,7 @@ class KubeletApi:
         return json_response(await self._stats.answer(self._pods.pods(), now, monotonic, brief=brief))
 
     async def _slis(self, request: Request) -> Answer:
-        return Response(200, health_slis(_CHECKS, self._wrong()).encode(), _METRICS_TYPE)
+        return Response(200, health_slis(_CHECKS, self._wrong(), self._checked).encode(), _METRICS_TYPE)
 
     async def _node_logs(self, request: Request, name: str | None) -> Answer:
         return await serve_file(self._logs_folder, name or "")

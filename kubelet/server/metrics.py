@@ -111,8 +111,12 @@ def _scraped(*, failed: bool) -> list[str]:
     return family(name, "gauge", f"[STABLE] {text}", [line(name, {}, int(failed))])
 
 
-def health_slis(checks: Sequence[str], wrong: Collection[str]) -> str:
-    """/metrics/slis: each health check as it is now."""
+def health_slis(checks: Sequence[str], wrong: Collection[str], made: Mapping[tuple[str, str], int]) -> str:
+    """/metrics/slis: each health check as it is now, and how often each was ``made``, by name and status."""
     rows = [line("kubernetes_healthcheck", {"name": c, "type": "healthz"}, float(c not in wrong)) for c in checks]
     name, text = "kubernetes_healthcheck", "This metric records the result of a single healthcheck."
-    return "\n".join(family(name, "gauge", f"[STABLE] {text}", rows)) + "\n"
+    lines = family(name, "gauge", f"[STABLE] {text}", rows)
+    name, text = "kubernetes_healthchecks_total", "This metric records the results of all healthcheck."
+    rows = [line(name, {"name": c, "status": s, "type": "healthz"}, count) for (c, s), count in made.items()]
+    lines += family(name, "counter", f"[STABLE] {text}", rows) if rows else []
+    return "\n".join(lines) + "\n"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from kubelet.configuration import configuration_of, options_from, with_configuration
-from kubelet.configuration_fields import EMPTY_IS_NONE, SETTINGS, WITHOUT_EFFECT
+from kubelet.configuration_fields import EMPTY_IS_NONE, MERGE, SETTINGS, WITHOUT_EFFECT
 from kubelet.node.machine import Machine
 from kubelet.node.settings import node_settings
 from kubelet.options import IGNORED, Options
@@ -185,3 +186,15 @@ def test_endpoints_can_be_switched_off(tmp_path: Path) -> None:
     assert disabled_paths(merged(tmp_path, "enableSystemLogHandler: false")) == {"/logs": "logs endpoint is disabled."}
     off = disabled_paths(merged(tmp_path, "enableDebuggingHandlers: false"))
     assert off["/exec"] == off["/logs"] == "Debug endpoints are disabled." and "/pods" not in off
+
+
+def test_the_page_names_every_field() -> None:
+    page = Path(__file__).parents[3] / "docs" / "kubelet-configuration.md"
+    effects, nothing = page.read_text().split("## Without effect")
+
+    def fields(text: str) -> set[str]:
+        rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+        return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+    assert fields(effects) == {s.path for s in SETTINGS} | {MERGE}
+    assert fields(nothing) == set(WITHOUT_EFFECT)

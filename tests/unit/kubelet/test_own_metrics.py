@@ -13,7 +13,8 @@ from kubelet.images.metrics import size_label
 from kubelet.node.metrics import REGISTRY as NODE
 from kubelet.node.metrics import in_use
 from kubelet.pods.metrics import REGISTRY as PODS
-from kubelet.pods.metrics import PodStarts, count_rejection
+from kubelet.pods.metrics import count_rejection
+from kubelet.pods.starts import PodStarts, initialization, is_stateful
 from kubelet.probes.metrics import PROBE_RESULTS, PROBE_SECONDS, forget_probes
 from kubelet.probes.metrics import REGISTRY as PROBES
 from kubelet.runtime.metrics import REGISTRY as RUNTIME
@@ -71,7 +72,9 @@ async def test_operations_are_counted_timed_and_passed_on() -> None:
 
 async def test_a_pods_start_is_timed_once() -> None:
     clock, told = FakeClock(), []  # type: ignore[var-annotated]
-    starts = PodStarts(lambda pod, status: told.append(status["phase"]), clock)
+    starts = PodStarts(lambda pod, status: told.append(status["phase"]), clock, {"u": 1.5}.__getitem__)
+    sli = "kubelet_pod_start_sli_duration_seconds_sum"
+    before_sli = value(PODS, sli)
     name = "kubelet_pod_start_duration_seconds"
     count, total = value(PODS, f"{name}_count"), value(PODS, f"{name}_sum")
     pod = {"metadata": {"uid": "u", "creationTimestamp": rfc3339(clock.now())}}
@@ -82,6 +85,7 @@ async def test_a_pods_start_is_timed_once() -> None:
         starts.publish(pod, {"phase": phase} | ({} if phase == "Pending" else running))
         await clock.advance(2)
     assert (value(PODS, f"{in_all}_count"), value(PODS, f"{in_all}_sum")) == (before[0] + 1, before[1] + 4)
+    assert value(PODS, sli) == before_sli + 2.5  # pulling aside
     assert told == ["Pending", "Pending", "Running", "Running", "Succeeded"]
     assert (value(PODS, f"{name}_count"), value(PODS, f"{name}_sum")) == (count + 1, total + 4)
 
@@ -137,3 +141,14 @@ def test_attempts_to_mount_are_timed() -> None:
         pass
     for status in ("success", "fail-unknown"):
         assert value(VOLUMES, name, volume_plugin="kubernetes.io/test", status=status, **labels) == 1
+
+
+def test_what_is_no_fault_of_the_nodes_does_not_count_as_its_start() -> None:
+    ended = {"terminated": {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:05Z"}}
+    pod = {"spec": {"initContainers": [{"name": "a"}, {"name": "s", "restartPolicy": "Always"}]}}
+    statuses = [{"name": "a", "state": ended}, {"name": "s", "state": ended}]
+    assert initialization(pod, {"initContainerStatuses": statuses}) == 5.0
+    assert is_stateful(
+        {"spec": {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "p", "persistentVolumeClaim": {}}]}}
+    )
+    assert not is_stateful({"spec": {"volumes": [{"name": "v", "projected": {}}]}})

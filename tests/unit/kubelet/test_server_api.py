@@ -207,7 +207,9 @@ async def test_an_engine_that_is_away_shows_in_the_checks_alone(tmp_path: Path) 
     )
     assert await api.text("GET", "/healthz/syncloop") == (500, "internal server error: gone\n")
     assert (await api.text("GET", "/healthz?exclude=syncloop"))[0] == 200
-    assert 'kubernetes_healthcheck{name="syncloop",type="healthz"} 0' in (await api.text("GET", "/metrics/slis"))[1]
+    text = (await api.text("GET", "/metrics/slis"))[1]
+    assert 'kubernetes_healthcheck{name="syncloop",type="healthz"} 0' in text
+    assert 'kubernetes_healthchecks_total{name="syncloop",status="error",type="healthz"} ' in text
 
 
 async def test_pods_are_items_of_a_list(tmp_path: Path) -> None:

@@ -203,6 +203,18 @@ async def test_an_image_that_cannot_be_had_is_told_as_the_containers_error_too(w
     assert world.events.reasons[0] == "InspectFailed"
 
 
+async def test_image_volumes_are_counted(world: World) -> None:
+    def counted(name: str) -> float:
+        return PODS.get_sample_value(f"kubelet_image_volume_{name}_total") or 0.0
+
+    before = counted("requested"), counted("mounted_succeed"), counted("mounted_errors")
+    container = {"name": "c", "image": "app:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    world.pods.put(pod(containers=[container], volumes=[{"name": "v", "image": {"reference": "data:1"}}]))
+    await world.until(lambda: world.phase() == "Running")
+    after = counted("requested"), counted("mounted_succeed"), counted("mounted_errors")
+    assert after == (before[0] + 1, before[1] + 1, before[2])
+
+
 async def test_a_refused_pod_fails(world: World) -> None:
     world.refusal = ("OutOfcpu", "no room")
     world.pods.put(pod())
