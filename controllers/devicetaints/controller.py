@@ -5,11 +5,13 @@ Source: pkg/controller/devicetainteviction. DeviceTaintRules count with the feat
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.devicetaints.plan import (
+    Device,
     Eviction,
     Tainted,
     claims_of,
@@ -38,11 +40,26 @@ REASON = "DeviceTaintManagerEviction"
 CONSUMER, POOL = "consumer", "pool"
 
 
+Taints = dict[Device, Sequence[Object]]
+
+
 class Devices:
     """Claims, slices and rules as the informers know them; ``rules`` None: they count for nothing."""
 
     def __init__(self, claims: Collection, slices: Collection, rules: Collection | None) -> None:
         self.claims, self.slices, self._rules = claims, slices, rules
+        self._taints: dict[tuple[str, str], Taints] = {}  # of pools, until their slices change
+        slices.informer.add_handler(self._slice_changed)
+
+    def _slice_changed(self, old: Object | None, new: Object | None) -> None:
+        for slice_ in (old, new):
+            if slice_ is not None:
+                self._taints.pop(pool_of(slice_), None)
+
+    def _taints_in(self, pool: tuple[str, str]) -> Taints:
+        if pool not in self._taints:
+            self._taints[pool] = {**taints_of_devices(self.slices.store.by_index(POOL, pool))}
+        return self._taints[pool]
 
     @property
     def rules(self) -> list[Object]:
@@ -52,8 +69,7 @@ class Devices:
         """When the pod must leave its devices, None when it may stay."""
         claims = claims_of(pod, self.claims.store.by_index(CONSUMER, key_of(pod)))
         pools = {pool for claim in claims for pool in pools_of(claim)}
-        slices = (s for pool in pools for s in self.slices.store.by_index(POOL, pool))
-        return eviction_of(claims, Tainted(taints_of_devices(slices), self.rules), now)
+        return eviction_of(claims, Tainted(ChainMap(*map(self._taints_in, pools)), self.rules), now)
 
 
 class DeviceTaintReconciler:

@@ -50,17 +50,26 @@ def devices_on(node: NodeInfo, slices: Iterable[Object]) -> list[Device]:
 
 
 def latest(slices: Iterable[Object]) -> list[Object]:
-    """The slices of each pool's latest generation, where all of them are there."""
+    """The slices of each pool's latest generation, where all of them are there.
+
+    Pools with devices that have to be made ready first come last: others serve a pod at once.
+    """
     pools: dict[tuple[str, str], list[Object]] = {}
     for slice_ in slices:
         pools.setdefault((slice_["spec"]["driver"], slice_["spec"]["pool"]["name"]), []).append(slice_)
     found: list[Object] = []
+    waiting: list[Object] = []
     for pool in pools.values():
         newest = max(_generation(s) for s in pool)
         current = [s for s in pool if _generation(s) == newest]
         if len(current) == int(current[0]["spec"]["pool"].get("resourceSliceCount", 0)):
-            found += sorted(current, key=lambda s: str(s["metadata"]["name"]))
-    return found
+            ordered = sorted(current, key=lambda s: str(s["metadata"]["name"]))
+            (waiting if any(_has_to_wait(s) for s in current) else found).extend(ordered)
+    return found + waiting
+
+
+def _has_to_wait(slice_: Object) -> bool:
+    return any(device.get("bindingConditions") for device in slice_["spec"].get("devices") or ())
 
 
 def tainted(slices: Iterable[Object], rules: Sequence[Object]) -> list[Object]:

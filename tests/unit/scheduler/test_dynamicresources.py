@@ -113,6 +113,12 @@ def test_only_the_latest_generation_of_a_pool_counts() -> None:
     assert latest([old, new]) == [new]
 
 
+def test_devices_that_are_ready_at_once_come_first() -> None:
+    slow = {"name": "slow", "bindingConditions": ["Ready"], "bindingFailureConditions": ["Broken"]}
+    there = latest([slice_("n", slow, name="a", pool="a"), slice_("n", "quick", name="b", pool="b")])
+    assert [s["metadata"]["name"] for s in there] == ["b", "a"]
+
+
 def test_a_class_that_does_not_exist_is_told() -> None:
     with pytest.raises(Unallocatable, match="request r: device class no does not exist"):
         requests_of(claim("c", request(class_name="no")), CLASSES)
