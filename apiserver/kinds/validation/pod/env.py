@@ -70,6 +70,24 @@ def _validate_file_key(ref: Mapping[str, Any], path: Path) -> ErrorList:
     return errors
 
 
+def validate_file_volumes(spec: Mapping[str, Any], path: Path) -> ErrorList:
+    """Variables may come from files in emptyDir volumes of the pod only."""
+    volumes = {v.get("name") or "": v for v in spec.get("volumes") or ()}
+    errors: ErrorList = []
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for i, container in enumerate(spec.get(field) or ()):
+            for j, variable in enumerate(container.get("env") or ()):
+                ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
+                if not ref or not (name := ref.get("volumeName")):
+                    continue
+                at = path.child(field).index(i).child("env").index(j).child("valueFrom", "fileKeyRef", "volumeName")
+                if name not in volumes:
+                    errors.append(fields.not_found(at, name))
+                elif volumes[name].get("emptyDir") is None:
+                    errors.append(fields.invalid(at, name, "referenced volume must be of type emptyDir"))
+    return errors
+
+
 def validate_env_from(sources: list[Mapping[str, Any]], path: Path) -> ErrorList:
     errors: ErrorList = []
     for i, source in enumerate(sources):

@@ -23,6 +23,7 @@ from apiserver.kinds.validation.pod.containers import (
     validate_ephemeral_containers,
     validate_init_containers,
 )
+from apiserver.kinds.validation.pod.env import validate_file_volumes
 from apiserver.kinds.validation.pod.internal import as_internal
 from apiserver.kinds.validation.pod.requirements import validate_pod_level, validate_requirements
 from apiserver.kinds.validation.pod.scheduling import (
@@ -60,6 +61,7 @@ def validate_pod_spec(spec: Fields, path: Path, *, pod_name: str = "", is_pod: b
     errors += validate_containers(spec.get("containers") or [], facts, path.child("containers"))
     errors += validate_init_containers(spec, facts, path.child("initContainers"))
     errors += validate_ephemeral_containers(spec, facts, path.child("ephemeralContainers"))
+    errors += validate_file_volumes(spec, path)
     errors += validate_pod_level(spec, claims, path.child("resources"))
     errors += _validate_host_ports(spec, path, is_pod)
     errors += one_of(spec.get("restartPolicy"), path.child("restartPolicy"), RESTART_POLICIES)

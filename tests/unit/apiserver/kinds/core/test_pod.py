@@ -209,6 +209,28 @@ def test_spec(spec: dict[str, Any], expected: list[str]) -> None:
     assert errors_of(pod(spec)) == expected
 
 
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        ({"name": "v", "emptyDir": {}}, []),
+        (
+            {"name": "v", "hostPath": {"path": "/tmp"}},
+            ['Invalid value: "v": referenced volume must be of type emptyDir'],
+        ),
+        ({"name": "w", "emptyDir": {}}, ['Not found: "v"']),
+    ],
+)
+@pytest.mark.parametrize("kind", ["initContainers", "containers"])
+def test_variables_come_from_files_in_empty_directories_only(
+    kind: str, volume: dict[str, Any], expected: list[str]
+) -> None:
+    source = {"fileKeyRef": {"volumeName": "v", "path": "f", "key": "A", "optional": False}}
+    user = {"name": "u", "image": "i", "env": [{"name": "A", "valueFrom": source}]}
+    spec = {kind: [user], "volumes": [volume]}
+    at = f"spec.{kind}[0].env[0].valueFrom.fileKeyRef.volumeName"
+    assert errors_of(pod(spec)) == [f"{at}: {text}" for text in expected]
+
+
 def update_errors(change: dict[str, Any], spec: dict[str, Any] | None = None, container: Any = None) -> list[str]:
     old = pod(spec)
     new = copy.deepcopy(old)
