@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubelet.pods import spec as podspec
+from kubelet.pods.rounds import is_stale, round_begun
 from kubelet.runtime.records import ContainerRecord, PodRecord, SandboxRecord, State
 from kubeling.api.meta import Object
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this container as its n-th attempt; ``after`` is the run it replaces."""
+    """Start this container as its n-th attempt; ``after`` is the run it replaces, ``round`` when the present round began."""
 
     container: Object
     attempt: int
     kind: str = "container"  # or "init", "ephemeral"
     after: ContainerRecord | None = None
+    round: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,11 @@ class _Plan:
         self.kills: list[Kill] = []
         self.starts: list[Start] = []
         self.waiting: dict[str, datetime] = {}
-        self.round = round_begun(pod, observed, sandbox)
+        self.round = round_begun(pod, observed, sandbox.id)
 
     def stale(self, record: ContainerRecord) -> bool:
-        """Whether all containers are to run anew since that run began."""
-        return self.round is not None and record.created_at < self.round
+        """Whether all containers are to run anew since that run was decided on."""
+        return is_stale(record, self.round)
 
     def begins_round(self) -> bool:
         """Whether all containers are to run anew, and none has begun to."""
@@ -108,7 +110,7 @@ class _Plan:
             if until is not None and until > self.now:
                 self.waiting[container["name"]] = until
                 return
-        self.starts.append(Start(container, next_attempt(self.pod, container, self.observed), kind, after))
+        self.starts.append(Start(container, next_attempt(self.pod, container, self.observed), kind, after, self.round))
 
     def replace_if_unwell(self, container: Object, record: ContainerRecord, kind: str) -> None:
         """Kills a running container that changed or failed a probe, and starts it again if it may run again."""
@@ -134,20 +136,6 @@ class _Plan:
             self.start(container, "init")
         elif name in self.verdicts.started or name in self.verdicts.failed:
             self.replace_if_unwell(container, record, "init")
-
-
-def round_begun(pod: Object, observed: PodRecord, sandbox: SandboxRecord) -> datetime | None:
-    """When a container last ended so that its rules ask for all containers to run anew; None if never."""
-    named = {c["name"]: c for c in [*podspec.init_containers(pod), *podspec.containers(pod)]}
-    return max(
-        (
-            r.finished_at
-            for r in observed.containers
-            if r.sandbox_id == sandbox.id and r.state is State.EXITED and r.finished_at is not None and r.name in named
-            if podspec.rule_action(named[r.name], r.exit_code) == podspec.RESTART_ALL
-        ),
-        default=None,
-    )
 
 
 def _end_of_round(plan: _Plan) -> PodActions | None:

@@ -21,10 +21,13 @@ def final_phase(pod: Object, main: list[Object]) -> str:
     return SUCCEEDED if codes and all(code == 0 for code in codes) else FAILED
 
 
-def pod_phase(pod: Object, init: list[Object], main: list[Object]) -> str:
-    """Pending, Running, Succeeded or Failed, from the statuses of the containers in the order of the spec."""
+def pod_phase(pod: Object, init: list[Object], main: list[Object], renewed: frozenset[str] = frozenset()) -> str:
+    """Pending, Running, Succeeded or Failed, from the statuses of the containers in the order of the spec.
+
+    ``renewed``: names of those that run anew whatever their policies say.
+    """
     begun = any(has_run(s) for s in main)
-    if _init_failed(pod, init):
+    if _init_failed(pod, init, renewed):
         return FAILED
     if _initializing(pod, init) and not begun:
         return PENDING
@@ -34,6 +37,8 @@ def pod_phase(pod: Object, init: list[Object], main: list[Object]) -> str:
     if any("running" in s["state"] for s in [*sidecars, *main]):
         return RUNNING
     ended = [_last_code(s) for s in main]
+    if any(s["name"] in renewed for s in main):
+        return RUNNING
     if any(podspec.should_restart(pod, c, code) for c, code in zip(podspec.containers(pod), ended, strict=True)):
         return RUNNING
     return FAILED if any(ended) else SUCCEEDED
@@ -44,10 +49,10 @@ def _last_code(status: Object) -> int:
     return int(end.get("exitCode") or 0)
 
 
-def _init_failed(pod: Object, init: list[Object]) -> bool:
+def _init_failed(pod: Object, init: list[Object], renewed: frozenset[str]) -> bool:
     """Whether a regular init container ended so that it is not tried again."""
     for container, status in zip(podspec.init_containers(pod), init, strict=True):
-        if podspec.is_sidecar(container) or "running" in status["state"]:
+        if podspec.is_sidecar(container) or "running" in status["state"] or status["name"] in renewed:
             continue
         code = _last_code(status)
         if code and not podspec.should_restart(pod, container, code, init=True):

@@ -29,6 +29,7 @@ from kubelet.pods.metrics import IMAGE_VOLUMES, IMAGE_VOLUMES_FAILED, IMAGE_VOLU
 from kubelet.pods.mounts import PodMounts
 from kubelet.pods.pulls import PodImages, image_labels
 from kubelet.pods.recorder import Recorder, container_events
+from kubelet.pods.rounds import round_label
 from kubelet.pods.runtimeclass import require_engine_abilities, runtime_handler
 from kubelet.pods.services import Services
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
@@ -167,7 +168,8 @@ class ContainerStarter:
             passwd=await self._passwd(pod, step.container, image),
             handler=await self._handler(pod),
         )
-        spec = dataclasses.replace(spec, labels={**spec.labels, **labels, **read_only_label(step.container, mounts)})
+        labels = {**labels, **read_only_label(step.container, mounts), **round_label(step.round)}
+        spec = dataclasses.replace(spec, labels={**spec.labels, **labels})
         return await self._runtime.create_container(with_groups(spec, volumes.values()), sandbox, image)
 
     async def _edits(self, pod: Object, container: Object) -> Edits:

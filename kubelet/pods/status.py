@@ -15,6 +15,7 @@ from kubelet.pods.ended import close_statuses
 from kubelet.pods.in_force import told_of_pod
 from kubelet.pods.phase import FAILED, RUNNING, final_phase, is_terminal, pod_phase
 from kubelet.pods.qos import qos_class
+from kubelet.pods.rounds import to_renew
 from kubelet.runtime.records import ImageRecord, PodRecord
 from kubeling.api.meta import Object, rfc3339
 
@@ -67,7 +68,7 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     extra = [container_status(pod, c, observed, facts) for c in podspec.ephemeral_containers(pod)]
     if facts.terminal:
         close_statuses(pod, init, main)
-    phase = _phase(pod, init, main, facts, old)
+    phase = _phase(pod, init, main, facts, to_renew(pod, observed))
     status: Object = {"phase": phase}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
@@ -92,13 +93,14 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     return status
 
 
-def _phase(pod: Object, init: list[Object], main: list[Object], facts: Facts, old: Mapping[str, Any]) -> str:
+def _phase(pod: Object, init: list[Object], main: list[Object], facts: Facts, renewed: frozenset[str]) -> str:
     """A terminal phase stays for ever."""
+    old: Mapping[str, Any] = pod.get("status") or {}
     if is_terminal(old):
         return str(old["phase"])
     if facts.reason:
         return FAILED
-    return final_phase(pod, main) if facts.terminal else pod_phase(pod, init, main)
+    return final_phase(pod, main) if facts.terminal else pod_phase(pod, init, main, renewed)
 
 
 def _extra_conditions(pod: Object, facts: Facts, phase: str) -> dict[str, Verdict]:

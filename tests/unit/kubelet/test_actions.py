@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kubelet.pods.actions import Verdicts, pod_actions
+from kubelet.pods.rounds import round_label
 from kubelet.pods.spec import spec_hash
 from kubelet.runtime.records import ContainerRecord, PodRecord, SandboxRecord, State
 from kubelet.runtime.specs import PodRef
@@ -236,22 +237,36 @@ RULE = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "value
 TRIGGER = container("a", restartPolicy="Never", restartPolicyRules=[RULE])
 
 
+HALF = NOW + timedelta(milliseconds=500)
+
+
 def later(record: ContainerRecord) -> ContainerRecord:
-    return dataclasses.replace(record, created_at=NOW + timedelta(seconds=1))
+    return dataclasses.replace(record, labels=round_label(HALF))
 
 
 def test_all_containers_run_anew_when_a_rule_says_so() -> None:
     given = pod(TRIGGER, B, init=(container("i"),), restartPolicy="Never")
     trigger, init = run("a", EXITED, 42), run("i", EXITED, 0)
-    trigger = dataclasses.replace(trigger, finished_at=NOW + timedelta(milliseconds=500))
+    trigger = dataclasses.replace(trigger, finished_at=HALF)
     found = decide(given, trigger, run("b"), init)
     assert [k.record.name for k in found.kills] == ["b"] and not found.starts and not found.kill_pod
     found = decide(given, trigger, run("b", EXITED, 143), init)
     assert [(s.container["name"], s.attempt) for s in found.starts] == [("i", 1)]
     again = later(run("i", EXITED, 0, 1))
     found = decide(given, trigger, run("b", EXITED, 143), again, init)
-    assert [(s.container["name"], s.attempt) for s in found.starts] == [("a", 1), ("b", 1)]
+    assert [(s.container["name"], s.attempt, s.round) for s in found.starts] == [("a", 1, HALF), ("b", 1, HALF)]
     found = decide(
         given, later(run("a", attempt=1)), later(run("b", attempt=1)), again, trigger, run("b", EXITED), init
     )
     assert found.starts == () and found.kills == ()
+
+
+def test_a_container_made_just_after_the_end_that_restarts_all_runs_anew_too() -> None:
+    given = pod(TRIGGER, B, init=(container("i"),), restartPolicy="Never")
+    trigger = dataclasses.replace(run("a", EXITED, 42), finished_at=HALF)
+    late = dataclasses.replace(run("b"), created_at=NOW + timedelta(seconds=1))  # decided on before, made after
+    found = decide(given, trigger, late, run("i", EXITED))
+    assert [k.record.name for k in found.kills] == ["b"] and not found.starts
+    ended = dataclasses.replace(late, state=EXITED, finished_at=NOW + timedelta(seconds=2), exit_code=137)
+    found = decide(given, trigger, ended, run("i", EXITED))
+    assert [(s.container["name"], s.attempt) for s in found.starts] == [("i", 1)]

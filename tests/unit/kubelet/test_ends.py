@@ -15,6 +15,7 @@ from kubelet.containers.security import container_security, needs_passwd
 from kubelet.pods.ended import MESSAGE
 from kubelet.pods.killer import Deadline, Exits, Killer
 from kubelet.pods.reporter import StatusReporter
+from kubelet.pods.rounds import round_label
 from kubelet.pods.status import Facts, Waiting, not_yet_terminal, pod_status
 from kubelet.pods.turns import Turns
 from kubelet.pods.within import within
@@ -205,6 +206,19 @@ class Told:
 
     def event(self, obj: Any, type_: str, reason: str, message: str, **more: Any) -> None:
         self.events.append((reason, message))
+
+
+def test_a_pod_whose_containers_all_run_anew_has_not_ended() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    given = pod(main=1, sidecars=1, restartPolicy="Never")
+    given["spec"]["initContainers"][0]["restartPolicyRules"] = [rule]
+    trigger, killed = run("s0", EXITED, 42), run("c0", EXITED, 137)
+    assert told(given, trigger, killed)["phase"] == "Running"
+    begun = run("s0", attempt=1, labels=round_label(NOW))
+    assert told(given, begun, trigger, killed)["phase"] == "Running"
+    anew = run("c0", EXITED, 137, attempt=1, labels=round_label(NOW))
+    ended = run("s0", EXITED, 143, attempt=1, labels=round_label(NOW))
+    assert told(given, ended, anew, trigger, killed)["phase"] == "Failed"
 
 
 @pytest.mark.parametrize(("grace", "killed_after"), [(0, 2), (1, 2), (5, 5)])
