@@ -227,7 +227,7 @@ class PodWorker:
         if is_deleting(self.pod):
             await self._report.publish(observed)
         grace = self._end.grace if self._end.grace is not None else podspec.grace_period(self.pod)
-        await self._runs.kill_all(observed, self._end.begin(self._kit.clock, grace))
+        await self._telling(self._runs.kill_all(observed, self._end.begin(self._kit.clock, grace)))
         self._kit.probes.forget(self.ref.uid)
         try:
             await self._kit.claims.unprepare(self.pod)
@@ -240,6 +240,30 @@ class PodWorker:
         # volumes first: what they hold in memory would else be charged to the group above
         await self._kit.volumes.unmount(self.ref.uid)
         await self._kit.cgroups.remove(self.ref.uid)
+
+    async def _telling(self, ending: Coroutine[Any, Any, None]) -> None:
+        """While the containers end, what changes is told: some have ended before others, a readiness probe fails."""
+        task = asyncio.ensure_future(ending)
+        try:
+            while not task.done():
+                self._pace.clear()
+                woken = asyncio.ensure_future(self._pace.woken())
+                await asyncio.wait({task, woken}, return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+                if not task.done():
+                    await self._tell_so_far()
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _tell_so_far(self) -> None:
+        """What cannot be told now breaks no end off: the last word follows."""
+        try:
+            if (observed := await self._current.observe()).running:
+                await self._report.publish(observed)
+        except RuntimeFailure as err:
+            log.info("Status of ending pod %s: %s", podspec.format_pod(self.pod), err)
 
     async def _clean_up(self) -> None:
         """The pod has gone: nothing of it stays, then its API object goes."""

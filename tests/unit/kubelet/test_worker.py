@@ -63,12 +63,13 @@ class Engine(SimulatedRuntime):
 
 
 class World:
-    """One kubelet without API server: the last status of each pod, and those whose end was reported."""
+    """One kubelet without API server: the last status of each pod, all statuses in turn, and those whose end was reported."""
 
     def __init__(self, folder: Path) -> None:
         clock, self.events = SystemClock(), Events()
         self.runtime = Engine(clock)
         self.statuses: dict[str, dict[str, Any]] = {}
+        self.told: list[dict[str, Any]] = []
         self.finished: list[str] = []
         self.http = http_client()
         runtime: Any = self.runtime
@@ -102,6 +103,7 @@ class World:
 
     def _publish(self, pod: Any, status: Any) -> None:
         self.statuses[pod["metadata"]["uid"]] = status
+        self.told.append(status)
 
     async def _finish(self, pod: Any, status: Any) -> None:
         self.finished.append(pod["metadata"]["uid"])
@@ -189,6 +191,38 @@ async def test_a_changed_image_is_run_whatever_the_policy(world: World, policy: 
         ("Killing", "Container c definition changed, will be restarted"),
         ("Started", "Container started"),
     ]
+
+
+async def test_nobody_sees_a_container_ended_that_is_killed_to_run_anew(world: World) -> None:
+    world.pods.put(pod("app:1"))
+    await world.until(lambda: world.phase() == "Running")
+    world.pods.put(pod("app:2"))
+    await world.until(lambda: world.statuses["u1"]["containerStatuses"][0]["restartCount"] == 1)
+    entry = world.statuses["u1"]["containerStatuses"][0]
+    assert (entry["image"], entry["lastState"]["terminated"]["exitCode"]) == ("app:2", 143)
+    assert not [s for s in world.told if "terminated" in s["containerStatuses"][0]["state"]]
+
+
+async def test_a_container_that_ends_before_the_others_of_its_pod_is_told_at_once(world: World) -> None:
+    slow = {"name": "slow", "image": "app:1", "lifecycle": {"preStop": {"sleep": {"seconds": 1000}}}}
+    given = pod(containers=[{"name": "quick", "image": "app:1"}, slow], terminationGracePeriodSeconds=1000)
+
+    def ready() -> list[str]:
+        return [c["name"] for c in world.statuses.get("u1", {}).get("containerStatuses", ()) if c["ready"]]
+
+    world.pods.put(given)
+    await world.until(lambda: ready() == ["quick", "slow"])
+    world.pods.put(deleted(given, 1000))
+    await world.until(lambda: ready() == ["slow"])
+    status = world.statuses["u1"]
+    assert (status["phase"], world.finished) == ("Running", [])
+    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
+    conditions = {c["type"]: c for c in status["conditions"]}
+    assert conditions["Ready"]["message"] == "containers with unready status: [quick]"
+    hurried = deleted(given, 0)
+    hurried["spec"] = {**hurried["spec"], "terminationGracePeriodSeconds": 0}
+    world.pods.put(hurried)
+    await world.until(lambda: world.finished == ["u1"])
 
 
 async def test_an_image_that_cannot_be_had_is_told_as_the_containers_error_too(world: World) -> None:
