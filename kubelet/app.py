@@ -20,7 +20,7 @@ from kubelet.node.lease import NodeLease
 from kubelet.node.machine import Machine, own_address, read_machine
 from kubelet.node.registrar import NodeRegistrar
 from kubelet.node.settings import node_settings
-from kubelet.node.status import Pressure, allocatable, new_node
+from kubelet.node.status import allocatable, new_node
 from kubelet.options import Options
 from kubelet.parts import (
     check_cgroup_version,
@@ -93,6 +93,7 @@ class Kubelet:
             node=self._node,
             others=lambda pod: [w.allocated for w in self.pods.active() if w.ref.uid != uid_of(pod)],
             shutdown=lambda: self.upkeep.shutdown.admit(),
+            changed=self._report_node,
         )
         self.volumes = VolumeManager(
             self.pods_folder,
@@ -118,7 +119,7 @@ class Kubelet:
             node_name=self.settings.name,
             images=self.images,
             cgroups=self.cgroups,
-            pressure_changed=self._set_pressure,
+            pressure_changed=self.entrance.feel,
             report_node=self._report_node,
         )
 
@@ -179,11 +180,6 @@ class Kubelet:
             period=options.node_status_update_frequency,
             full=options.node_status_report_frequency,
         )
-
-    def _set_pressure(self, pressure: Pressure) -> None:
-        changed, self.entrance.pressure = pressure != self.entrance.pressure, pressure
-        if changed:
-            self._report_node()
 
     def _report_node(self) -> None:
         if self.registrar is not None:

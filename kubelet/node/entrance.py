@@ -14,7 +14,7 @@ from kubeling.api.meta import Object
 
 class Entrance:
     """``node`` is its newest version, ``others`` answers the pods that run beside the given one, with what they may have;
-    ``shutdown`` refuses everybody once the node goes down. ``pressure`` is set whenever it changes."""
+    ``shutdown`` refuses everybody once the node goes down; ``changed`` is called when the ``pressure`` has changed."""
 
     def __init__(
         self,
@@ -24,10 +24,17 @@ class Entrance:
         node: Callable[[], Object],
         others: Callable[[Object], list[Object]],
         shutdown: Callable[[], Refusal | None],
+        changed: Callable[[], None],
     ) -> None:
         self._allocatable, self._features = allocatable, features
-        self._node, self._others, self._shutdown = node, others, shutdown
+        self._node, self._others, self._shutdown, self._changed = node, others, shutdown, changed
         self.pressure = Pressure()
+
+    def feel(self, pressure: Pressure) -> None:
+        """The node's pressure as it is now."""
+        if pressure != self.pressure:
+            self.pressure = pressure
+            self._changed()
 
     def admit(self, pod: Object, others: list[Object]) -> Refusal | None:
         """Why the pod may not run beside the others, or None. The shutdown and the pressure come first."""

@@ -23,11 +23,11 @@ from kubelet.server.http import Request, Response, Upgrade, error_response, json
 from kubelet.server.metrics import failed_scrape, health_slis, resource_metrics
 from kubelet.server.node_logs import NOT_FOUND, serve_file
 from kubelet.server.own_metrics import OwnMetrics
-from kubelet.server.stats import Sample, Usage, by_pod
+from kubelet.server.stats import Sample, Usage
 from kubelet.server.summary import Summary
 from kubelet.server.zpages import flagz, statusz
 from kubelet.volumes.manager import VolumeManager
-from kubeling.api.meta import Object
+from kubeling.api.meta import Object, uid_of
 from kubeling.client.clock import Clock
 from kubeling.client.logs import set_verbosity
 
@@ -195,9 +195,11 @@ class KubeletApi:
         return json_response({"kubeletconfig": dict(self._configuration)})
 
     async def _own_metrics(self, request: Request) -> Answer:
-        self._metrics.count_pods(self._pods.workers(), (await self._runtime.pods()).values())
-        self._metrics.count_volumes(self._volumes.totals(self._pods.pods()))
-        found = [(s[0].pod, await self._disks.of(s[0].pod, s)) for s in by_pod(await self._samples()).values()]
+        records, pods = await self._runtime.pods(), self._pods.pods()
+        self._metrics.count_pods(self._pods.workers(), records.values())
+        self._metrics.count_volumes(self._volumes.totals(pods))
+        known = [(pod, record.running) for pod in pods if (record := records.get(uid_of(pod))) and record.running]
+        found = [(pod, await self._disks.of(pod, running)) for pod, running in known]
         return Response(200, self._metrics.text() + disk_metrics(found).encode(), _METRICS_TYPE)
 
     async def _samples(self) -> list[Sample]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from kubelet.containers.build import VolumePath
 from kubelet.pods import spec as podspec
 from kubelet.runtime.protocol import Runtime
+from kubelet.runtime.records import ContainerRecord
 from kubelet.server.machine_stats import filesystem, log_usage
 from kubelet.server.metrics import family, line
-from kubelet.server.stats import Sample
 from kubelet.volumes.usage import folder_usage
 from kubeling.api.meta import Object, rfc3339
 from kubeling.client.clock import Clock
@@ -45,20 +45,20 @@ class Disks:
         self._runtime, self._clock, self._mounted, self._period = runtime, clock, mounted, period
         self._known: dict[str, PodDisks] = {}
 
-    async def of(self, pod: Object, samples: Sequence[Sample]) -> PodDisks:
-        """Raises RuntimeFailure."""
+    async def of(self, pod: Object, running: Sequence[ContainerRecord]) -> PodDisks:
+        """``running`` are the pod's containers that run now. Raises RuntimeFailure."""
         uid, now = podspec.ref_of(pod).uid, self._clock.monotonic()
         known = self._known.get(uid)
-        names = {s.container for s in samples}
+        names = {c.name for c in running}
         if (
             known is None
             or now - known.at >= (self._period if self._period > 0 else _LEAST)
             or not names <= known.layers.keys()
         ):
-            layers = {s.container: await self._runtime.layer(s.record.id) for s in samples}
+            layers = {c.name: await self._runtime.layer(c.id) for c in running}
             stamp = rfc3339(self._clock.now())
             mounted = self._mounted(uid) if self._period >= 0 else {}
-            known = await asyncio.to_thread(_measure, pod, mounted, samples, layers, now, stamp)
+            known = await asyncio.to_thread(_measure, pod, mounted, running, layers, now, stamp)
             self._known[uid] = known
         return known
 
@@ -70,12 +70,12 @@ class Disks:
 def _measure(
     pod: Object,
     mounted: Mapping[str, VolumePath],
-    samples: Sequence[Sample],
+    running: Sequence[ContainerRecord],
     layers: Mapping[str, Use],
     now: float,
     stamp: str,
 ) -> PodDisks:
-    logs = {s.container: log_usage(s.record.log_path) for s in samples}
+    logs = {c.name: log_usage(c.log_path) for c in running}
     volumes: list[Object] = []
     local = [*layers.values(), *logs.values()]
     for volume in podspec.spec_of(pod).get("volumes") or ():

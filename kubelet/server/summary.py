@@ -45,7 +45,7 @@ class Summary:
             if self._images is None:
                 self._images = Path((await self._runtime.version())["root_dir"])
             self._disks.forget_all_but(samples)
-            disks = [await self._disks.of(s[0].pod, s) for s in samples.values()]
+            disks = [await self._disks.of(s[0].pod, [c.record for c in s]) for s in samples.values()]
             parts = list(zip(shown, samples.values(), disks, strict=True))
             await asyncio.to_thread(self._add_disks, node, parts, self._images, stamp)
         return {"node": node, "pods": shown}

@@ -228,8 +228,8 @@ async def test_disks_of_a_pod_are_measured_once_in_a_while(tmp_path: Path) -> No
     mounted = {n: VolumePath(str(tmp_path / n)) for n in ("scratch", "memory", "settings", "data", "host")}
     used: Any = runtime
     disks = Disks(used, clock, lambda uid: mounted, 60.0)
-    sample = replace(SAMPLE, record=replace(RECORD, log_path=str(tmp_path / "c.log")))
-    found = await disks.of(given, [sample])
+    running = [replace(RECORD, log_path=str(tmp_path / "c.log"))]
+    found = await disks.of(given, running)
     volumes = {v["name"]: v for v in found.volumes}
     assert set(volumes) == {"scratch", "memory", "settings", "data"}
     assert volumes["data"]["pvcRef"] == {"name": "p-data", "namespace": "ns"} and "pvcRef" not in volumes["scratch"]
@@ -240,16 +240,16 @@ async def test_disks_of_a_pod_are_measured_once_in_a_while(tmp_path: Path) -> No
     assert found.local == (4096 + 6 + volumes["scratch"]["usedBytes"], 3 + 2 + 2 + 1)
     (tmp_path / "scratch" / "more").write_bytes(bytes(100_000))
     await clock.advance(59)
-    assert await disks.of(given, [sample]) is found
+    assert await disks.of(given, running) is found
     await clock.advance(1)
-    assert (await disks.of(given, [sample])).volumes[0]["usedBytes"] > 100_000
+    assert (await disks.of(given, running)).volumes[0]["usedBytes"] > 100_000
     text = disk_metrics([(given, found)])
     claim = 'kubelet_volume_stats_used_bytes{namespace="ns",persistentvolumeclaim="p-data"}'
     assert f"{claim} {volumes['data']['usedBytes']}\n" in text and text.count("volume_stats_inodes_free{") == 1
     logs = 'kubelet_container_log_filesystem_used_bytes{container="c",namespace="ns",pod="p",uid="u1"} 6'
     assert f"{logs}\n" in text
     off = Disks(used, clock, lambda uid: mounted, -1.0)
-    assert (await off.of(given, [sample])).volumes == []
+    assert (await off.of(given, running)).volumes == []
 
 
 class Running:
