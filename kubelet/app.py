@@ -127,7 +127,7 @@ class Kubelet:
         clock, runtime = self.clock, self.runtime
         node = make_node_facts(options, self.settings, self.machine)
         services = InformedServices(self.informers.informer(SERVICES)) if self.informers else NoServices()
-        hooks = HookRunner(runtime, clock, self.http)
+        hooks = HookRunner(runtime, clock, self.http, self.recorder)
         root = Path(options.root_dir)
         self.plugins = Plugins(root / "plugins_registry", clock)
         claims = Claims(root, self.objects, self.plugins)

@@ -60,6 +60,14 @@ IMAGE_VOLUMES, IMAGE_VOLUMES_MOUNTED, IMAGE_VOLUMES_FAILED = (
 CONTAINERS_PER_POD = _seconds(
     "kubelet_containers_per_pod_count", "The number of containers per pod.", buckets=(1, 2, 4, 8, 16)
 )
+HTTP_FALLBACKS = _counter(
+    "kubelet_lifecycle_handler_http_fallbacks",
+    "The number of times lifecycle handlers successfully fell back to http from https.",
+)
+SLEEPS_CUT_SHORT = _counter(
+    "kubelet_sleep_action_terminated_early",
+    "The number of times lifecycle sleep handler got terminated before it finishes",
+)
 REJECTIONS = _counter(
     "kubelet_admission_rejections", "Cumulative number pod admission rejections by the Kubelet.", "reason"
 )

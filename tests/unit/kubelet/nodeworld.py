@@ -167,7 +167,7 @@ class NodeWorld:
         runtime: Any = self.engine
         prober: Any = self.answers
         node = NodeFacts(NODE, "192.0.2.1", "cluster.local", 1 << 30, folder)
-        hooks, exits, client = HookRunner(runtime, clock, self.http), Exits(clock), self.api.client()
+        hooks, exits, client = HookRunner(runtime, clock, self.http, events), Exits(clock), self.api.client()
         images = PodImages(ImageManager(runtime, clock), NoObjects(), events, ImageVolumes(runtime, may_mount=False))
         dns = ClusterDns(("10.96.0.10",), "cluster.local", folder / "none")
         starter = ContainerStarter(

@@ -14,6 +14,7 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.containers.security import container_security, needs_passwd
 from kubelet.pods.ended import MESSAGE
 from kubelet.pods.killer import Deadline, Exits, Killer
+from kubelet.pods.metrics import REGISTRY as METRICS
 from kubelet.pods.reporter import StatusReporter
 from kubelet.pods.rounds import round_label
 from kubelet.pods.status import Facts, Waiting, not_yet_terminal, pod_status
@@ -226,7 +227,7 @@ async def test_a_container_always_gets_two_seconds_after_its_signal(grace: float
     clock, events = FakeClock(), Told()
     runtime: Any = Runtime(clock)
     http: Any = None
-    killer = Killer(runtime, HookRunner(runtime, clock, http), events, clock, Exits(clock), "192.0.2.1")
+    killer = Killer(runtime, HookRunner(runtime, clock, http, events), events, clock, Exits(clock), "192.0.2.1")
     task = asyncio.create_task(killer.kill(pod(), run("c0"), Deadline(clock, grace)))
     await clock.advance(10)
     await asyncio.wait_for(task, 5)
@@ -240,7 +241,7 @@ async def test_a_sidecars_hook_runs_at_once_and_its_signal_waits_its_turn() -> N
     http: Any = None
     given = pod()
     given["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 1}}}
-    killer = Killer(runtime, HookRunner(runtime, clock, http), events, clock, Exits(clock), "192.0.2.1")
+    killer = Killer(runtime, HookRunner(runtime, clock, http, events), events, clock, Exits(clock), "192.0.2.1")
 
     async def wait(name: str) -> None:
         await turn.wait()
@@ -252,6 +253,20 @@ async def test_a_sidecars_hook_runs_at_once_and_its_signal_waits_its_turn() -> N
     await clock.advance(60)
     await asyncio.wait_for(task, 5)
     assert [(s, round(at)) for s, at in runtime.signals] == [("", 4), ("SIGKILL", 30)]
+
+
+async def test_a_sleep_that_the_grace_period_cuts_short_is_counted() -> None:
+    clock, events = FakeClock(), Told()
+    runtime: Any = Runtime(clock)
+    client: Any = None
+    given = pod()
+    given["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 60}}}
+    before = METRICS.get_sample_value("kubelet_sleep_action_terminated_early_total") or 0.0
+    killer = Killer(runtime, HookRunner(runtime, clock, client, events), events, clock, Exits(clock), "192.0.2.1")
+    task = asyncio.create_task(killer.kill(given, run("c0"), Deadline(clock, 5)))
+    await clock.advance(30)
+    await asyncio.wait_for(task, 5)
+    assert METRICS.get_sample_value("kubelet_sleep_action_terminated_early_total") == before + 1
 
 
 async def test_within() -> None:

@@ -14,6 +14,7 @@ import pytest
 from kubelet.containers.hooks import HookFailed, HookRunner
 from kubelet.containers.httpget import get_headers, get_url, http_client
 from kubelet.containers.ports import resolve_port
+from kubelet.pods.metrics import REGISTRY as METRICS
 from kubelet.pods.recorder import LogRecorder
 from kubelet.probes.grpc import decode_status, encode_request, probe_grpc
 from kubelet.probes.http import probe_http, probe_tcp
@@ -185,6 +186,14 @@ def test_ports_by_number_and_by_name() -> None:
         resolve_port(0, container)
 
 
+class Told:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def event(self, obj: Any, type_: str, reason: str, message: str, **more: Any) -> None:
+        self.told.append((reason, message))
+
+
 async def test_a_hook_over_https_falls_back_to_http_and_takes_any_answer() -> None:
     asked: list[bytes] = []
 
@@ -199,12 +208,18 @@ async def test_a_hook_over_https_falls_back_to_http_and_takes_any_answer() -> No
     runtime: Any = None
     given = probed()
     async with http_client() as client, server:
-        hooks = HookRunner(runtime, FakeClock(datetime(2026, 1, 1, tzinfo=UTC)), client)
-        hook = {"httpGet": {"port": port, "scheme": "HTTPS", "path": "/bye"}}
+        events = Told()
+        hooks = HookRunner(runtime, FakeClock(datetime(2026, 1, 1, tzinfo=UTC)), client, events)
+        secret = [{"name": "Authorization", "value": "Bearer secret"}]
+        hook = {"httpGet": {"port": port, "scheme": "HTTPS", "path": "/bye", "httpHeaders": secret}}
+        before = METRICS.get_sample_value("kubelet_lifecycle_handler_http_fallbacks_total") or 0.0
         await hooks.run(hook, given, given["spec"]["containers"][0], "id", "127.0.0.1")
         server.close()
         with pytest.raises(HookFailed) as failed:
             await hooks.run(hook, given, given["spec"]["containers"][0], "id", "127.0.0.1")
+    message = f"request to HTTPS lifecycle hook 127.0.0.1:{port} got HTTP response, retry with HTTP succeeded"
+    assert events.told == [("LifecycleHTTPFallback", message)] and b"secret" not in asked[0]
+    assert METRICS.get_sample_value("kubelet_lifecycle_handler_http_fallbacks_total") == before + 1
     assert b"GET /bye HTTP/1.1" in asked[0] and b"User-Agent: kube-lifecycle/1.36" in asked[0]
     assert str(failed.value) == (
         f'HTTP lifecycle hook (/bye) for Container "c" in Pod "p_ns(u1)" failed - error: '

@@ -74,7 +74,7 @@ class World:
         self.http = http_client()
         runtime: Any = self.runtime
         node = NodeFacts("n1", "192.0.2.1", "cluster.local", 1 << 30, folder)
-        hooks, exits = HookRunner(runtime, clock, self.http), Exits(clock)
+        hooks, exits = HookRunner(runtime, clock, self.http, self.events), Exits(clock)
         starter = ContainerStarter(
             runtime=runtime, services=NoServices(), objects=NoObjects(), recorder=self.events, hooks=hooks, node=node,
             images=PodImages(ImageManager(runtime, clock), NoObjects(), self.events, ImageVolumes(runtime, may_mount=False)),
