@@ -100,6 +100,10 @@ class SchedulingQueue:
         """The pod if it waits for a change."""
         return self._unschedulable.get(uid)
 
+    def gated(self) -> list[PodInfo]:
+        """The pods that are kept out until they are added again."""
+        return [queued.pod for queued in self._unschedulable.values() if queued.gated]
+
     def remove(self, uid: str) -> None:
         """The pod has gone, or has a node."""
         self._forget(uid)

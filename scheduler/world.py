@@ -107,7 +107,15 @@ class World:
     def _happened(self, event: ClusterEvent) -> None:
         if event is ClusterEvent.NAMESPACE:
             self._cache.forget_namespaces()
+        if event is ClusterEvent.RESOURCE_CLAIM:
+            self._let_in()
         self._queue.happened(event)
+
+    def _let_in(self) -> None:
+        """Pods that were kept out of the queue until their claims are there."""
+        for pod in [p for p in self._queue.gated() if p.spec.get("resourceClaims")]:
+            if not self._is_gated(pod):
+                self._queue.add(pod)
 
     # nodes
 
@@ -163,7 +171,7 @@ class World:
         if pod.deleting:
             self._queue.remove(pod.uid)
             return
-        gated = any(p.pre_enqueue(pod) is not None for p in self._profile(pod).pre_enqueue)
+        gated = self._is_gated(pod)
         waiting = self._queue.waiting(pod.uid)
         if before is None or (waiting is not None and waiting.gated and not gated):
             self._queue.add(pod, gated=gated)
@@ -171,6 +179,9 @@ class World:
         self._queue.update(pod)
         if _changed_itself(before, pod):
             self._queue.happened(ClusterEvent.OWN_UPDATE, lambda other: other.uid == pod.uid)
+
+    def _is_gated(self, pod: PodInfo) -> bool:
+        return any(p.pre_enqueue(pod, self._cache.listers) is not None for p in self._profile(pod).pre_enqueue)
 
     def _profile(self, pod: PodInfo) -> Profile:
         return self._profiles[pod.spec.get("schedulerName", "default-scheduler")]

@@ -16,7 +16,7 @@ from scheduler.framework.events import ClusterEvent
 from scheduler.framework.status import Diagnosis, Rejection
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
-from scheduler.model.snapshot import Snapshot
+from scheduler.model.snapshot import Listers, Snapshot
 
 MAX_SCORE = 100
 Check = Callable[[NodeInfo], Rejection | None]
@@ -51,7 +51,7 @@ class Plugin:
 
 @runtime_checkable
 class PreEnqueuePlugin(Protocol):
-    def pre_enqueue(self, pod: PodInfo) -> Rejection | None:
+    def pre_enqueue(self, pod: PodInfo, listers: Listers) -> Rejection | None:
         """Keeps a pod out of the queue altogether."""
 
 

@@ -11,7 +11,7 @@ from scheduler.framework.plugin import MAX_SCORE, Filtering, Narrowed, Plugin, S
 from scheduler.framework.status import Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import HostPort, PodInfo
-from scheduler.model.snapshot import Snapshot
+from scheduler.model.snapshot import Listers, Snapshot
 from scheduler.model.terms import Weighted
 
 _HARD = ("NoSchedule", "NoExecute")
@@ -24,7 +24,7 @@ class SchedulingGates(Plugin):
     name = "SchedulingGates"
     helped_by = frozenset({ClusterEvent.OWN_UPDATE})
 
-    def pre_enqueue(self, pod: PodInfo) -> Rejection | None:
+    def pre_enqueue(self, pod: PodInfo, listers: Listers) -> Rejection | None:
         if not pod.spec.get("schedulingGates"):
             return None
         return reject("Scheduling is blocked due to non-empty scheduling gates", final=True)

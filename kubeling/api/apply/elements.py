@@ -58,10 +58,12 @@ def item_element(item: Any, made: Type) -> str:
             keys[name] = item[name]
         elif name in fields and fields[name].default is not None:
             keys[name] = fields[name].default
-        else:
-            raise BadItem(
-                f'associative list with keys has an element that omits key field "{name}" (and doesn\'t have default value)'
-            )
+    if not keys:
+        names = " ".join(f'"{name}"' for name in made.keys)
+        raise BadItem(
+            f"associative list with keys has an element that omits all key fields [{names}] "
+            "(and doesn't have default values for any key fields)"
+        )
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 

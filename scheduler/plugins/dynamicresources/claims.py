@@ -9,7 +9,7 @@ from kubeling.api.meta import Object, controller_of, is_deleting, name_of, parse
 from scheduler.framework.status import Rejection, reject
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
-from scheduler.model.snapshot import Snapshot
+from scheduler.model.snapshot import Listers, Snapshot
 from scheduler.plugins.dynamicresources.binding import readiness_of, waits_for_binding
 from scheduler.plugins.dynamicresources.devices import selects
 
@@ -33,6 +33,14 @@ def not_made(pod: PodInfo) -> Rejection:
 
 def claims_of(pod: PodInfo, snapshot: Snapshot, pending: Container[str]) -> list[Object] | Rejection:
     """The pod's claims, or why it has to wait. ``pending``: uids of claims that are being allocated for other pods."""
+    found = existing_claims(pod, snapshot.listers)
+    if isinstance(found, Rejection):
+        return found
+    return next((p for p in (_unusable(claim, pod, pending) for claim in found) if p is not None), found)
+
+
+def existing_claims(pod: PodInfo, listers: Listers) -> list[Object] | Rejection:
+    """The pod's claims, or which of them it has to wait for."""
     made = made_claims(pod)
     found: list[Object] = []
     for entry in pod.spec.get("resourceClaims") or ():
@@ -41,7 +49,7 @@ def claims_of(pod: PodInfo, snapshot: Snapshot, pending: Container[str]) -> list
             continue  # the template's controller found that none is needed
         if not name:
             return not_made(pod)
-        claim = snapshot.listers.get("ResourceClaim", name, pod.namespace)
+        claim = listers.get("ResourceClaim", name, pod.namespace)
         if claim is None:
             return reject(f'resourceclaim.resource.k8s.io "{name}" not found', final=True)
         if is_deleting(claim):
@@ -49,9 +57,6 @@ def claims_of(pod: PodInfo, snapshot: Snapshot, pending: Container[str]) -> list
         if not entry.get("resourceClaimName") and not _is_made_for(claim, pod):
             text = f"ResourceClaim {pod.namespace}/{name} was not created for pod {pod.namespace}/{pod.key.name} "
             return reject(f"{text}(pod is not owner)", final=True)
-        problem = _unusable(claim, pod, pending)
-        if problem is not None:
-            return problem
         found.append(claim)
     return found
 

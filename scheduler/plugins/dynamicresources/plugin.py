@@ -18,16 +18,15 @@ from scheduler.framework.status import Diagnosis, PluginError, Rejection, reject
 from scheduler.model.extended import asked_of_classes
 from scheduler.model.node import NodeInfo
 from scheduler.model.pod import PodInfo
-from scheduler.model.snapshot import Snapshot
+from scheduler.model.snapshot import Listers, Snapshot
 from scheduler.plugins.dynamicresources.allocator import Allocator, Matches, Unallocatable, Wanted, requests_of
 from scheduler.plugins.dynamicresources.capacity import results_of, shared_of
 from scheduler.plugins.dynamicresources.claims import (
     allocation_in,
     claims_of,
+    existing_claims,
     is_free_for,
     is_unavailable,
-    made_claims,
-    not_made,
 )
 from scheduler.plugins.dynamicresources.devices import devices_on, latest, tainted
 from scheduler.plugins.dynamicresources.extended import Special, earlier_claim, special_claim
@@ -90,12 +89,10 @@ class DynamicResources(Plugin):
         self.now: Callable[[], datetime] = utcnow
         self.writer: ClaimWriter | None = None
 
-    def pre_enqueue(self, pod: PodInfo) -> Rejection | None:
-        """A pod whose claims are still to be made is not tried at all: their names in its status bring it in."""
-        for entry in pod.spec.get("resourceClaims") or ():
-            if not entry.get("resourceClaimName") and entry["name"] not in made_claims(pod):
-                return not_made(pod)
-        return None
+    def pre_enqueue(self, pod: PodInfo, listers: Listers) -> Rejection | None:
+        """A pod whose claims are not there yet is not tried at all."""
+        found = existing_claims(pod, listers)
+        return found if isinstance(found, Rejection) else None
 
     def filter(self, pod: PodInfo, snapshot: Snapshot) -> Filtering:
         needs = self._needs(pod, snapshot)

@@ -15,6 +15,7 @@ from scheduler.framework.schedule import Decision
 from scheduler.framework.status import PluginError, Rejection
 from scheduler.model.extended import offered
 from scheduler.model.pod import PodInfo
+from scheduler.model.snapshot import NoListers
 from scheduler.plugins import DEFAULT_PROFILE
 from scheduler.plugins.dynamicresources import DynamicResources
 from scheduler.plugins.dynamicresources.allocator import Allocator, Unallocatable, requests_of
@@ -225,13 +226,19 @@ class Writes:
 
 
 def test_a_pod_without_its_claims_is_not_tried() -> None:
-    plugin = DynamicResources({})
-    assert plugin.pre_enqueue(using("c")) is None
+    plugin, none = DynamicResources({}), NoListers()
+    rejection = plugin.pre_enqueue(using("c"), none)
+    assert rejection is not None and rejection.message == 'resourceclaim.resource.k8s.io "c" not found'
+    assert plugin.pre_enqueue(using("c"), Listed(ResourceClaim=[claim("c")])) is None
     waiting = pod("p", resourceClaims=[{"name": "c", "resourceClaimTemplateName": "t"}])
-    rejection = plugin.pre_enqueue(waiting)
+    rejection = plugin.pre_enqueue(waiting, none)
     assert rejection is not None and rejection.message == 'pod "default/p": ResourceClaim not created yet'
     waiting.obj["status"]["resourceClaimStatuses"] = [{"name": "c", "resourceClaimName": "p-c-x"}]
-    assert plugin.pre_enqueue(waiting) is None
+    made = claim("p-c-x")
+    rejection = plugin.pre_enqueue(waiting, Listed(ResourceClaim=[made]))
+    assert rejection is not None and "was not created for pod default/p" in rejection.message
+    made["metadata"]["ownerReferences"] = [{"kind": "Pod", "name": "p", "uid": "p", "controller": True}]
+    assert plugin.pre_enqueue(waiting, Listed(ResourceClaim=[made])) is None
 
 
 async def test_what_was_decided_is_kept_until_it_is_seen_and_written_before_binding() -> None:

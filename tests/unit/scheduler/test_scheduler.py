@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kubeling.api.errors import conflict, service_unavailable
+from kubeling.api.meta import Object
 from kubeling.client.clock import FakeClock
 from scheduler.__main__ import queue_rules
 from scheduler.config import Configuration
@@ -26,7 +27,7 @@ from scheduler.plugins import DEFAULT_PROFILE
 from scheduler.queue import SchedulingQueue
 from scheduler.scheduler import Scheduler
 from scheduler.world import World, node_events
-from tests.unit.scheduler.worlds import cluster, node, pod
+from tests.unit.scheduler.worlds import Listed, cluster, node, pod
 
 
 class Api:
@@ -55,6 +56,9 @@ class Api:
 
     async def evict(self, preemptor: PodInfo, preemption: Preemption) -> None:
         self.evicted += [v.key.name for v in preemption.victims]
+
+    async def take_claim(self, claim: Object, info: PodInfo, allocation: Object | None) -> Object:
+        return claim
 
     async def clear_nomination(self, info: PodInfo) -> None:
         self.unscheduled[info.key.name] = ("", "", "")
@@ -240,6 +244,23 @@ async def test_gated_deleted_and_foreign_pods() -> None:
         setting.world.pod_changed(gated.obj, free.obj)
         await setting.clock.advance(0.1)
         assert setting.api.bound == {"gated": "n"}
+
+
+async def test_a_pod_comes_in_with_its_claim() -> None:
+    setting, claims = Setting(), Listed(ResourceClaim=[])
+    setting.cache.listers = claims
+    waiting = pod("p", resourceClaims=[{"name": "c", "resourceClaimName": "c"}])
+    setting.see(node("n"), waiting)
+    async with setting.running():
+        setting.world._happened(ClusterEvent.RESOURCE_CLAIM)
+        await setting.clock.advance(0.1)
+        assert setting.queue.sizes()["gated"] == 1 and setting.api.unscheduled == {}
+        claims.kinds["ResourceClaim"].append(
+            {"metadata": {"name": "c", "namespace": "default", "uid": "c"}, "spec": {}}
+        )
+        setting.world._happened(ClusterEvent.RESOURCE_CLAIM)
+        await setting.clock.advance(0.1)
+        assert setting.api.bound == {"p": "n"}
 
 
 async def test_a_finished_pod_frees_its_place() -> None:

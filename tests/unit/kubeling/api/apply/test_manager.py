@@ -165,6 +165,23 @@ def test_lists_are_merged_by_key_with_the_keys_defaults() -> None:
     assert [p["port"] for p in live["spec"]["ports"]] == [53]
 
 
+def test_keys_without_a_default_may_be_left_out() -> None:
+    """Drivers report devices that nobody shares: without a shareID."""
+
+    def reported(driver: str, value: int) -> dict[str, Any]:
+        device = {"driver": driver, "pool": "p", "device": "d", "data": {"value": value}}
+        return {
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "c"},
+            "status": {"devices": [device]},
+        }  # fmt: skip
+
+    claims = manager("resource.k8s.io", "ResourceClaim", "spec")
+    live = apply(None, reported("a", 1), "a", fields=claims)
+    live = apply(live, reported("b", 1), "b", fields=claims)
+    live = apply(live, reported("a", 2), "a", fields=claims)
+    assert [(d["driver"], d["data"]["value"]) for d in live["status"]["devices"]] == [("a", 2), ("b", 1)]
+
+
 @pytest.mark.parametrize(
     ("patch", "message"),
     [
@@ -177,8 +194,9 @@ def test_lists_are_merged_by_key_with_the_keys_defaults() -> None:
         ),
         (
             {**config_map(), "metadata": {"name": "c", "ownerReferences": [{"name": "o"}]}},
-            '.metadata.ownerReferences: element 0: associative list with keys has an element that omits key field "uid" '
-            "(and doesn't have default value)",
+            ".metadata.ownerReferences: element 0: associative list with keys has an element that omits all key fields "
+            '["uid"] '
+            "(and doesn't have default values for any key fields)",
         ),
     ],
 )
