@@ -16,19 +16,16 @@ from kubeling.api.schema.body import Registered
 
 _MAIN = ("status",)
 _STATUS = ("spec",)
+_OWN_METADATA = ("spec", "metadata")
 
 _RESET: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("", "Pod", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
     ("apps", "Deployment", "status"): ("spec", "metadata.labels"),
     ("certificates.k8s.io", "CertificateSigningRequest", ""): ("spec", "status"),
     ("certificates.k8s.io", "CertificateSigningRequest", "approval"): ("spec", "status.certificate"),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema", "status"): ("spec", "metadata"),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "status"): ("spec", "metadata"),
-    ("resource.k8s.io", "DeviceTaintRule", "status"): ("spec", "metadata"),
-    ("storage.k8s.io", "VolumeAttachment", "status"): ("spec", "metadata"),
 }
-"""By group, kind and subresource, where it is not ``status`` on the main resource and ``spec`` on status.
-Source: GetResetFields of each kind's strategy."""
+"""By group, kind and subresource, where it is not ``status`` on the main resource and on status ``spec``, with ``metadata``
+where the strategy keeps that, too. Source: GetResetFields of each kind's strategy."""
 
 
 class Versioned:
@@ -67,7 +64,10 @@ def manager_for(schemas: Registered, served: Served, subresource: str) -> FieldM
     """The field manager of a served version at one endpoint."""
     resource = served.resource
     gvk = GVK(resource.group, resource.version, resource.kind)
-    default = _STATUS if subresource == "status" else _MAIN if served.kind.status is not None else ()
+    status = served.kind.status
+    default: tuple[str, ...] = _MAIN if status is not None else ()
+    if status is not None and subresource == "status":
+        default = _OWN_METADATA if status.resets_metadata else _STATUS
     reset = _RESET.get((resource.group, resource.kind, subresource), default)
     manager = _manager(schemas.of(*gvk), gvk, reset)
     return Versioned(manager, schemas, served) if served.kind.versions else manager

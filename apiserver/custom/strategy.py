@@ -122,6 +122,7 @@ class CustomStatusStrategy(CustomStrategy):
     """The status subresource: everything but the status stays, metadata included."""
 
     revalidates_metadata = False
+    resets_metadata = True
 
     def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
         status, metadata = obj.get("status"), obj["metadata"]

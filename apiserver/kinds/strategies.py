@@ -71,7 +71,9 @@ class StatusStrategy(Strategy):
 
 
 class OwnMetadataStatusStrategy(StatusStrategy):
-    """A status subresource that leaves metadata alone, too (upstream: ResetObjectMetaForStatus)."""
+    """A status subresource that leaves metadata alone, too."""
+
+    resets_metadata = True
 
     def prepare_for_update(self, ctx: Context, obj: Object, old: Object) -> None:
         super().prepare_for_update(ctx, obj, old)

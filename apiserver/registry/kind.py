@@ -57,6 +57,8 @@ class Strategy:
     """A finalizer without a domain must be one that Kubernetes knows (upstream: the core's own metadata validation)."""
     collects_garbage = True
     """Whether propagation policies mean anything (upstream: not GarbageCollectionUnsupported; events have no dependents)."""
+    resets_metadata = False
+    """A status strategy that leaves all metadata as it is (upstream: ResetObjectMetaForStatus): no write there owns any."""
     has_generation = False
     """metadata.generation starts at 1 and grows when ``generation_changed`` says so."""
 

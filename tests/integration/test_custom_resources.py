@@ -70,6 +70,22 @@ def test_life(api: httpx.Client) -> None:
     api.delete(f"{DEFINITIONS}/widgets.{group}")
 
 
+def test_writes_of_the_status_own_no_metadata(api: httpx.Client) -> None:
+    group = "owned.example"
+    path = define(api, group)
+    made = api.post(path, json=widget(group, "a")).json()
+    changed = {**made, "metadata": {**made["metadata"], "labels": {"x": "y"}}, "status": {"phase": "Up"}}
+    api.put(f"{path}/a/status", params={"fieldManager": "put"}, json=changed)
+    applied = {**widget(group, "a"), "metadata": {"name": "a", "labels": {"x": "z"}}, "status": {"phase": "Down"}}
+    params, apply = {"fieldManager": "apply", "force": "true"}, {"content-type": "application/apply-patch+yaml"}
+    done = api.patch(f"{path}/a/status", params=params, content=json.dumps(applied), headers=apply).json()
+    assert "labels" not in done["metadata"]
+    owned = {m["manager"]: m["fieldsV1"] for m in done["metadata"]["managedFields"] if m.get("subresource")}
+    assert owned["apply"] == {"f:status": {"f:phase": {}}}
+    assert "f:metadata" not in owned.get("put", {})
+    api.delete(f"{DEFINITIONS}/widgets.{group}")
+
+
 def test_a_definition_waits_for_objects_with_finalizers(api: httpx.Client) -> None:
     group = "held.example"
     path = define(api, group)

@@ -12,7 +12,7 @@ from apiserver.kinds.admissionregistration.policy_validation import (
     validate_validating_policy,
 )
 from apiserver.kinds.printing import AGE, NAME, UNSET, age_of, column
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.registry.kind import Context, Kind, Printer, Strategy
 from kubeling.api.fields import ErrorList
 from kubeling.api.meta import Object, name_of
@@ -124,7 +124,7 @@ VALIDATING_POLICY = Kind(
         ),
         _policy_row("validations"),
     ),
-    StatusStrategy(_VALIDATING),
+    OwnMetadataStatusStrategy(_VALIDATING),
 )
 VALIDATING_POLICY_BINDING = Kind(VALIDATING_ADMISSION_POLICY_BINDINGS, PolicyBindingStrategy(acts=True), _BINDING)
 MUTATING_POLICY = Kind(

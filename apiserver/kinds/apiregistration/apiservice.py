@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.kinds.apiregistration.validation import validate_api_service
 from apiserver.kinds.printing import AGE, NAME, age_of, column
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.registry.kind import Context, Kind, Printer
 from kubeling.api import names
 from kubeling.api.fields import ErrorList
@@ -60,6 +60,6 @@ API_SERVICE = Kind(
         ),
         _row,
     ),
-    StatusStrategy(_STRATEGY),
+    OwnMetadataStatusStrategy(_STRATEGY),
     key="apiregistration.k8s.io/apiservices",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.kinds.flowcontrol.validation import validate_flow_schema
 from apiserver.kinds.printing import AGE, NAME, NONE, age_of, column
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.registry.kind import Context, Kind, Printer
 from kubeling.api.fields import ErrorList
 from kubeling.api.meta import Object, condition_of, name_of
@@ -64,5 +64,5 @@ FLOW_SCHEMA = Kind(
         _row,
         order=_evaluation_order,
     ),
-    StatusStrategy(_STRATEGY),
+    OwnMetadataStatusStrategy(_STRATEGY),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.kinds.flowcontrol.validation import validate_priority_level
 from apiserver.kinds.printing import AGE, NAME, NONE, age_of, column
-from apiserver.kinds.strategies import SpecStrategy, StatusStrategy
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, SpecStrategy
 from apiserver.registry.kind import Context, Kind, Printer
 from kubeling.api.fields import ErrorList
 from kubeling.api.meta import Object, name_of
@@ -69,5 +69,5 @@ PRIORITY_LEVEL = Kind(
         ),
         _row,
     ),
-    StatusStrategy(_STRATEGY),
+    OwnMetadataStatusStrategy(_STRATEGY),
 )

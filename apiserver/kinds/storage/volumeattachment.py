@@ -8,7 +8,7 @@ from typing import Any
 
 from apiserver.kinds.core.persistentvolume_validation import validate_volume_spec
 from apiserver.kinds.printing import AGE, NAME, age_of, column
-from apiserver.kinds.strategies import StatusStrategy, keep
+from apiserver.kinds.strategies import OwnMetadataStatusStrategy, keep
 from apiserver.kinds.validation.common import dns_subdomain
 from apiserver.kinds.validation.meta import IMMUTABLE
 from apiserver.kinds.validation.pod.storage_volumes import validate_csi_driver_name
@@ -54,9 +54,7 @@ class VolumeAttachmentStrategy(Strategy):
         return errors
 
 
-class VolumeAttachmentStatusStrategy(StatusStrategy):
-    """Of the metadata, all stays but finalizers and the like that any update may change."""
-
+class VolumeAttachmentStatusStrategy(OwnMetadataStatusStrategy):
     def validate_update(self, ctx: Context, obj: Object, old: Object) -> ErrorList:
         return self.main.validate_update(ctx, obj, old)
 

@@ -100,9 +100,9 @@ def test_volume_phase_change_is_dated(strategies: Any) -> None:
 )
 def test_spec_and_status_have_endpoints_of_their_own(strategies: Any, kind: str, api_version: str) -> None:
     declared = strategies.kind(kind, api_version.rpartition("/")[0])
-    old = {"spec": {"a": 1}, "status": {"b": 1}}
+    old = {"metadata": {}, "spec": {"a": 1}, "status": {"b": 1}}
     for strategy, kept, changed in ((declared.strategy, "status", "spec"), (declared.status, "spec", "status")):
-        new = {"spec": {"a": 2}, "status": {"b": 2}}
+        new = {"metadata": {}, "spec": {"a": 2}, "status": {"b": 2}}
         strategy.prepare_for_update(strategies.context, new, old)
         assert new[kept] == old[kept]
         assert new[changed] != old[changed]
