@@ -23,6 +23,7 @@ from apiserver.admission.optional import (
     NamespaceExists,
     OwnerReferencesPermissionEnforcement,
 )
+from apiserver.admission.pod_resize import PodResizeValidator
 from apiserver.admission.pod_security.plugin import PodSecurity
 from apiserver.admission.policy.validating import ValidatingAdmissionPolicy
 from apiserver.admission.priority import Priority
@@ -81,6 +82,7 @@ ADMISSION: tuple[Plugin, ...] = (
     Plugin("DefaultIngressClass", lambda _: DefaultIngressClass()),
     Plugin("DenyServiceExternalIPs", lambda _: DenyServiceExternalIPs(), default=False),
     Plugin("PodTopologyLabels", lambda _: PodTopologyLabels()),
+    Plugin("PodResizeValidator", lambda _: PodResizeValidator()),
     # MutatingAdmissionPolicy, MutatingAdmissionWebhook and ValidatingAdmissionWebhook belong here, too:
     # they see what all others made of an object, and only the quota comes after them
     Plugin("ValidatingAdmissionPolicy", lambda d: ValidatingAdmissionPolicy(d.authorization.authorizer)),
@@ -94,9 +96,12 @@ UPSTREAM_ONLY = frozenset(
         "ClusterTrustBundleAttest",
         "EventRateLimit",
         "ImagePolicyWebhook",
+        "JobValidation",
         "LimitPodHardAntiAffinityTopology",
         "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
+        "NodeDeclaredFeatureValidator",
+        "PodGroupWorkloadExists",
         "PodNodeSelector",
         "PodTolerationRestriction",
         "ValidatingAdmissionWebhook",

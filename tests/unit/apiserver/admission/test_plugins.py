@@ -21,6 +21,7 @@ from apiserver.admission.optional import (
     NamespaceExists,
     OwnerReferencesPermissionEnforcement,
 )
+from apiserver.admission.pod_resize import PodResizeValidator
 from apiserver.admission.priority import Priority
 from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import MOUNT_PATH, ServiceAccount
@@ -243,6 +244,32 @@ async def test_claims_grow_where_their_class_lets_them(attributes: Any, registri
     await resize("2Gi", claim("1Gi"))
     await resize("1Gi", claim("1Gi", "Pending"))
     assert "Only bound persistent volume claims" in await message(resize("2Gi", claim("1Gi", "Pending")))
+
+
+async def test_pods_grow_up_to_what_their_node_has(attributes: Any, registries: Any) -> None:
+    def asking(cpu: str, node: str = "n", **more: str) -> dict[str, Any]:
+        container = {"name": "c", "resources": {"requests": {"cpu": cpu, **more}}}
+        return named("p", "ns", spec={"nodeName": node, "containers": [container]})
+
+    def resize(new: dict[str, Any], old: dict[str, Any] | None = None) -> Any:
+        request = attributes(PODS, new, old or asking("1"), operation="UPDATE", subresource="resize")
+        return PodResizeValidator().validate(request)
+
+    assert await message(resize(asking("2"))) == 'pods "p" is forbidden: node "n" not found'
+    await resize(asking("2", node=""))
+    registries.put(NODES, named("n", status={"allocatable": {"cpu": "2", "memory": "1Gi"}}))
+    await resize(asking("2", memory="1Gi"))
+    with pytest.raises(StatusError) as error:
+        await resize(asking("2500m", memory="2Gi"))
+    lacking = "cpu, requested: 2500, allocatable: 2000; memory, requested: 2147483648, allocatable: 1073741824"
+    assert error.value.message == f'pods "p" is forbidden: node didn\'t have enough allocatable resources: {lacking}'
+    assert error.value.status["details"]["causes"] == [{"reason": "NodeCapacity"}]
+    await resize(asking("3"), asking("3"))
+    windows = {"kubernetes.io/os": "windows"}
+    registries.put(NODES, {"metadata": {"name": "w", "labels": windows}, "status": {"allocatable": {"cpu": "9"}}})
+    with pytest.raises(StatusError, match='only supported on linux nodes, node "w" is "windows"') as error:
+        await resize(asking("2", node="w"))
+    assert error.value.status["details"]["causes"] == [{"reason": "UnsupportedPlatform"}]
 
 
 async def test_storage_is_protected_while_in_use(attributes: Any) -> None:
