@@ -1,11 +1,13 @@
-"""Exponential back-off by key, as client-go's ``flowcontrol.Backoff`` times it: 10 s doubling to 300 s,
-forgotten after twice the maximum without trouble."""
+"""Exponential back-off by key, as client-go's ``flowcontrol.Backoff`` times it for the kubelet: 10 s doubling to 300 s,
+forgotten after ten minutes without trouble."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+_FORGET = timedelta(minutes=10)  # whatever the maximum is
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Backoff:
 
     def _live(self, key: Hashable, event: datetime) -> _Entry | None:
         entry = self._entries.get(key)
-        return None if entry is None or event - entry.updated > 2 * self._maximum else entry
+        return None if entry is None or event - entry.updated > _FORGET else entry
 
     def until(self, key: Hashable, event: datetime) -> datetime | None:
         """When the wait after ``event`` (a container's end) is over; None when there is nothing to wait for."""
@@ -51,4 +53,4 @@ class Backoff:
 
     def collect(self, now: datetime) -> None:
         """Drops what has expired."""
-        self._entries = {k: e for k, e in self._entries.items() if now - e.updated <= 2 * self._maximum}
+        self._entries = {k: e for k, e in self._entries.items() if now - e.updated <= _FORGET}

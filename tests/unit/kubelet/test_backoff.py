@@ -19,6 +19,16 @@ def test_delays_double_up_to_the_maximum() -> None:
     assert delays == [10, 20, 40, 80, 160, 300, 300]
 
 
+def test_a_lower_maximum_bounds_the_first_wait_too_and_is_forgotten_no_sooner() -> None:
+    backoff, now, delays = Backoff(maximum=timedelta(seconds=3)), NOW, []
+    for _ in range(3):
+        backoff.next("k", now, now)
+        delays.append(int(backoff.delay("k").total_seconds()))
+        now += timedelta(minutes=9)
+    assert delays == [3, 3, 3]
+    assert backoff.until("k", now) == now + timedelta(seconds=3)
+
+
 def test_the_wait_counts_from_the_event() -> None:
     backoff = Backoff()
     backoff.next("k", NOW, NOW)
