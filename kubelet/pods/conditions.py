@@ -110,7 +110,7 @@ def _ready(pod: Object, containers: Verdict, old: Mapping[str, Mapping[str, Any]
 def _initialized(pod: Object, init: list[Object], main: list[Object], phase: str) -> Verdict:
     if phase == "Succeeded":
         return "True", "PodCompleted", ""
-    if any("waiting" not in s["state"] or s["lastState"] for s in main):
+    if any("waiting" not in s["state"] for s in main):
         return "True", "", ""  # a regular container has run, so initialization was complete before
     incomplete = [
         s["name"]

@@ -21,12 +21,14 @@ def final_phase(pod: Object, main: list[Object]) -> str:
     return SUCCEEDED if codes and all(code == 0 for code in codes) else FAILED
 
 
-def pod_phase(pod: Object, init: list[Object], main: list[Object], renewed: frozenset[str] = frozenset()) -> str:
+def pod_phase(
+    pod: Object, init: list[Object], main: list[Object], renewed: frozenset[str] = frozenset(), *, begun: bool
+) -> str:
     """Pending, Running, Succeeded or Failed, from the statuses of the containers in the order of the spec.
 
-    ``renewed``: names of those that run anew whatever their policies say.
+    ``renewed``: names of those that run anew whatever their policies say. ``begun``: some regular container was made in the
+    sandbox of now, so that the pod is initialized, whatever its sidecars do.
     """
-    begun = any(has_run(s) for s in main)
     if _init_failed(pod, init, renewed):
         return FAILED
     if _initializing(pod, init) and not begun:
@@ -67,7 +69,7 @@ def _initializing(pod: Object, init: list[Object]) -> bool:
                 return True
             if not has_run(status):
                 return True
-        elif _last_code(status) or not _has_ended(status):
+        elif "running" in status["state"] or not _has_ended(status):
             return True
     return False
 

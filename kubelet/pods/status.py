@@ -68,7 +68,7 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     extra = [container_status(pod, c, observed, facts) for c in podspec.ephemeral_containers(pod)]
     if facts.terminal:
         close_statuses(pod, init, main)
-    phase = _phase(pod, init, main, facts, to_renew(pod, observed))
+    phase = _phase(pod, observed, init, main, facts)
     status: Object = {"phase": phase}
     if generation := (pod.get("metadata") or {}).get("generation"):
         status["observedGeneration"] = generation
@@ -93,14 +93,18 @@ def pod_status(pod: Object, observed: PodRecord, facts: Facts) -> Object:
     return status
 
 
-def _phase(pod: Object, init: list[Object], main: list[Object], facts: Facts, renewed: frozenset[str]) -> str:
+def _phase(pod: Object, observed: PodRecord, init: list[Object], main: list[Object], facts: Facts) -> str:
     """A terminal phase stays for ever."""
     old: Mapping[str, Any] = pod.get("status") or {}
     if is_terminal(old):
         return str(old["phase"])
     if facts.reason:
         return FAILED
-    return final_phase(pod, main) if facts.terminal else pod_phase(pod, init, main, renewed)
+    if facts.terminal:
+        return final_phase(pod, main)
+    names, sandbox = {c["name"] for c in podspec.containers(pod)}, observed.sandbox
+    begun = sandbox is not None and any(r.sandbox_id == sandbox.id and r.name in names for r in observed.containers)
+    return pod_phase(pod, init, main, to_renew(pod, observed), begun=begun)
 
 
 def _extra_conditions(pod: Object, facts: Facts, phase: str) -> dict[str, Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +67,20 @@ EXITED = State.EXITED
 )
 def test_phase(given: dict[str, Any], runs: list[ContainerRecord], phase: str) -> None:
     assert status(given, *runs)["phase"] == phase
+
+
+def test_a_pod_that_is_initialized_again_in_a_new_sandbox_is_pending_until_it_is() -> None:
+    before = [replace(r, sandbox_id="gone") for r in (run("c0", EXITED, 137), run("i0", EXITED, 0))]
+    again = run("i0", attempt=1)
+    assert status(pod(init=1), again, *before)["phase"] == "Pending"
+    done = run("i0", EXITED, 0, attempt=1)
+    assert status(pod(init=1), run("c0", attempt=1), done, *before)["phase"] == "Running"
+
+
+def test_a_sidecar_that_restarts_makes_no_running_pod_pending() -> None:
+    given = pod(init=1)
+    given["spec"]["initContainers"][0]["restartPolicy"] = "Always"
+    assert status(given, run("c0"), run("i0", attempt=1), run("i0", EXITED, 1))["phase"] == "Running"
 
 
 def test_a_ready_pod() -> None:
