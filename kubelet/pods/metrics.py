@@ -81,6 +81,13 @@ STARTED_CONTAINERS_ERRORS = _counter(
     "container_type",
     "code",
 )
+TERMINATED_CONTAINERS = _counter(
+    "kubelet_terminated_containers",
+    "Cumulative number of terminated containers by type, exit code, and reason.",
+    "container_type",
+    "exit_code",
+    "reason",
+)
 ORPHANED_PODS = _counter(
     "kubelet_orphaned_runtime_pods",
     "Number of pods that have been detected in the container runtime without being already known to the pod worker. This typically "

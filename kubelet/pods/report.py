@@ -13,6 +13,7 @@ from kubelet.pods.kit import Kit
 from kubelet.pods.messages import TerminationMessages
 from kubelet.pods.phase import is_terminal
 from kubelet.pods.status import Facts, Waiting, not_yet_terminal, pod_status
+from kubelet.pods.terminations import Terminations
 from kubelet.runtime.records import ImageRecord, PodRecord
 from kubeling.api.meta import Object
 
@@ -31,6 +32,7 @@ class PodReport:
         self._messages = TerminationMessages(kit.runtime, kit.pods_folder)
         self._images: dict[str, ImageRecord] = {}
         self.last: Object = current.pod.get("status") or {}
+        self._terminations = Terminations(self.last)
 
     # --- why containers wait -------------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ class PodReport:
         elif is_terminal(status):
             current.ask_end()
         self.last = status
+        self._terminations.count(status)
         kit.publish(current.pod, status)
 
     def _carried(self) -> Object:

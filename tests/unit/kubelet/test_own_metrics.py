@@ -15,6 +15,7 @@ from kubelet.node.metrics import in_use
 from kubelet.pods.metrics import REGISTRY as PODS
 from kubelet.pods.metrics import count_rejection
 from kubelet.pods.starts import PodStarts, initialization, is_stateful
+from kubelet.pods.terminations import Terminations
 from kubelet.probes.metrics import PROBE_RESULTS, PROBE_SECONDS, forget_probes
 from kubelet.probes.metrics import REGISTRY as PROBES
 from kubelet.runtime.metrics import REGISTRY as RUNTIME
@@ -152,3 +153,24 @@ def test_what_is_no_fault_of_the_nodes_does_not_count_as_its_start() -> None:
         {"spec": {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "p", "persistentVolumeClaim": {}}]}}
     )
     assert not is_stateful({"spec": {"volumes": [{"name": "v", "projected": {}}]}})
+
+
+def test_each_end_of_a_container_counts_once() -> None:
+    def count(type_: str, code: str, reason: str) -> float:
+        labels = {"container_type": type_, "exit_code": code, "reason": reason}
+        return PODS.get_sample_value("kubelet_terminated_containers_total", labels) or 0.0
+
+    def end(id_: str, code: int = 139) -> dict[str, Any]:
+        return {"terminated": {"containerID": id_, "exitCode": code, "reason": "Error"}}
+
+    before = count("container", "139", "Error"), count("init_container", "139", "Error")
+    terminations = Terminations({"containerStatuses": [{"state": end("docker://0")}]})
+    terminations.count({"containerStatuses": [{"state": {"running": {}}, "lastState": end("docker://0")}]})
+    terminations.count({"containerStatuses": [{"state": end("docker://1"), "lastState": end("docker://0")}]})
+    waiting = {"state": {"waiting": {}}, "lastState": end("docker://1")}
+    terminations.count({"containerStatuses": [waiting]})
+    lost = {"terminated": {"exitCode": 139, "reason": "Error"}}  # of which nobody knows how it ended
+    terminations.count({"containerStatuses": [waiting], "initContainerStatuses": [{"state": lost}]})
+    terminations.count({"containerStatuses": [waiting], "initContainerStatuses": [{"state": end("docker://2")}]})
+    assert count("container", "139", "Error") == before[0] + 1
+    assert count("init_container", "139", "Error") == before[1] + 1
