@@ -31,6 +31,27 @@ def wanted_resources(pod: Object) -> dict[str, Object]:
     return {c["name"]: c.get("resources") or {} for c in found} | ({_WHOLE: whole} if whole else {})
 
 
+def requested_resizes(old: Object, new: Object) -> list[tuple[str, str, str]]:
+    """What a changed pod asks for otherwise, container by container: resource, requests or limits, and how it changes."""
+    if podspec.spec_of(old) == podspec.spec_of(new):
+        return []
+    before, after = wanted_resources(old), wanted_resources(new)
+    found = []
+    for name in after.keys() & before.keys() - {_WHOLE}:
+        for kind in ("requests", "limits"):
+            had, wants = before[name].get(kind) or {}, after[name].get(kind) or {}
+            found += [(r, kind, how) for r in _NAMES if (how := _change(had.get(r), wants.get(r)))]
+    return found
+
+
+def _change(old: str | None, new: str | None) -> str:
+    """Empty when nothing changes."""
+    if old is None or new is None:
+        return "" if old is new else "add" if old is None else "remove"
+    had, wants = quantity.parse(old).value, quantity.parse(new).value
+    return "" if had == wants else "increase" if wants > had else "decrease"
+
+
 def granted_before(pod: Object) -> dict[str, Object]:
     """What an earlier kubelet had granted, as the pod's status tells; the spec's for what it tells nothing of."""
     result = {}

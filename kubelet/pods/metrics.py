@@ -68,6 +68,21 @@ SLEEPS_CUT_SHORT = _counter(
     "kubelet_sleep_action_terminated_early",
     "The number of times lifecycle sleep handler got terminated before it finishes",
 )
+RESIZES = _counter(
+    "kubelet_container_requested_resizes",
+    "Number of requested resizes, counted at the container level. Different resources on the same container are counted "
+    "separately. The 'requirement' label refers to 'memory' or 'limits'; the 'operation' label can be one of 'add', 'remove', "
+    "'increase' or 'decrease'.",
+    "resource",
+    "requirement",
+    "operation",
+)
+RESIZE_MILLISECONDS = _seconds(
+    "kubelet_pod_resize_duration_milliseconds",
+    "Duration in milliseconds to actuate a pod resize",
+    "success",
+    buckets=[10.0 * 2**n for n in range(19)],
+)
 REJECTIONS = _counter(
     "kubelet_admission_rejections", "Cumulative number pod admission rejections by the Kubelet.", "reason"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.ground import PodGround
 from kubelet.pods.killer import Deadline
 from kubelet.pods.kit import Kit
-from kubelet.pods.metrics import CONTAINER_TYPES, STARTED_CONTAINERS, STARTED_CONTAINERS_ERRORS
+from kubelet.pods.metrics import CONTAINER_TYPES, RESIZE_MILLISECONDS, STARTED_CONTAINERS, STARTED_CONTAINERS_ERRORS
 from kubelet.pods.report import PodReport
 from kubelet.pods.resize import Resize, memory_refusal, resizes
 from kubelet.pods.turns import Turns
@@ -111,9 +112,15 @@ class PodRuns:
             current.pace.wake()
         if any(r.restart for r in wanted):
             return
-        await self._require_memory(wanted)
-        for resize in wanted:
-            await self._update(resize)
+        begun, success = time.monotonic(), "false"
+        try:
+            await self._require_memory(wanted)
+            for resize in wanted:
+                await self._update(resize)
+            success = "true"
+        finally:
+            if wanted:
+                RESIZE_MILLISECONDS.labels(success).observe((time.monotonic() - begun) * 1000)
         await self._ground.settle()
         current.allocation.applied(current.pod)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from kubelet.dra.plugins import DraError
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import PodActions, pod_actions
+from kubelet.pods.allocation import requested_resizes
+from kubelet.pods.conditions import Verdict
 from kubelet.pods.current import CurrentPod
 from kubelet.pods.ground import PodGround
 from kubelet.pods.kit import Kit
-from kubelet.pods.metrics import WORKER_SECONDS
+from kubelet.pods.metrics import RESIZES, WORKER_SECONDS
 from kubelet.pods.pace import RESYNC
 from kubelet.pods.phase import is_terminal
 from kubelet.pods.report import PodReport
@@ -50,6 +52,8 @@ class PodWorker:
 
     def update(self, pod: Object) -> None:
         """The newest pod; only the last one counts."""
+        for labels in requested_resizes(self._current.pod, pod):
+            RESIZES.labels(*labels).inc()
         self._current.pod = pod
         self._pace.forgive()
         if is_deleting(pod):
@@ -66,6 +70,11 @@ class PodWorker:
     def allocated(self) -> Object:
         """The pod with the resources that it may have now: a resize that waits is not in it."""
         return self._current.allocated
+
+    @property
+    def resizing(self) -> Mapping[str, Verdict]:
+        """The conditions that tell how far a resize has come."""
+        return self._current.allocation.conditions
 
     @property
     def waits_for_room(self) -> bool:

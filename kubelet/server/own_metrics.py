@@ -108,6 +108,8 @@ class OwnMetrics:
             "kubelet_managed_ephemeral_containers",
             "Current number of ephemeral containers in pods managed by this kubelet.",
         )
+        self._waiting = gauge("kubelet_pod_pending_resizes", "Number of pending resizes for pods.", "reason")
+        self._resizing = gauge("kubelet_pod_in_progress_resizes", "Number of in-progress resizes for pods.")
         self._working = gauge("kubelet_working_pods", _WORKING, "config", "lifecycle", "static")
         self._inflight = gauge("kubelet_http_inflight_requests", "Number of the inflight http requests", *_HTTP)
 
@@ -139,6 +141,11 @@ class OwnMetrics:
         states = [c.state for r in there for c in r.containers]
         for state in State:
             self._running_containers.labels(state.value).set(states.count(state))
+        resizing = [w.resizing for w in known]
+        self._resizing.set(sum("PodResizeInProgress" in conditions for conditions in resizing))
+        self._waiting.clear()
+        for reason in (c["PodResizePending"][1] for c in resizing if "PodResizePending" in c):
+            self._waiting.labels(reason.lower()).inc()
         self._working.clear()
         uids = {w.ref.uid for w in known}
         for worker in known:

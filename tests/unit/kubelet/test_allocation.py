@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kubelet.node.admission import resize_refusal
-from kubelet.pods.allocation import Allocation, retry_order
+from kubelet.pods.allocation import Allocation, requested_resizes, retry_order
 from tests.unit.kubelet.test_worker import Events
 
 
@@ -110,3 +110,15 @@ def test_which_waiting_resize_is_judged_first() -> None:
     found = [waiting("burstable", "2"), guaranteed, waiting("important", "3", 10), waiting("less", "500m")]
     order = [wanted["metadata"]["name"] for wanted, _ in sorted(found, key=lambda pair: retry_order(*pair))]
     assert order == ["less", "important", "guaranteed", "burstable"]
+
+
+def test_what_is_asked_for_otherwise() -> None:
+    old, new = pod("1"), pod("500m")
+    assert requested_resizes(old, old) == requested_resizes(old, pod("1000m")) == []
+    assert requested_resizes(old, new) == [("cpu", "requests", "decrease")]
+    new["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}}
+    assert sorted(requested_resizes(old, new)) == [
+        ("cpu", "requests", "increase"),
+        ("memory", "limits", "add"),
+        ("memory", "requests", "remove"),
+    ]

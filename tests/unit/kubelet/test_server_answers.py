@@ -159,8 +159,12 @@ STATIC = {
 }
 
 
-def worker(pod: dict[str, Any], *, ending: bool = False) -> Any:
-    return SimpleNamespace(pod=pod, ref=ref_of(pod), ending=ending, gone=False, ended=asyncio.Event())
+WAITS = {"PodResizePending": ("True", "Deferred", "why"), "PodResizeInProgress": ("True", "", "")}
+
+
+def worker(pod: dict[str, Any], *, ending: bool = False, resizing: dict[str, Any] | None = None) -> Any:
+    ended = asyncio.Event()
+    return SimpleNamespace(pod=pod, ref=ref_of(pod), ending=ending, gone=False, ended=ended, resizing=resizing or {})
 
 
 def test_own_metrics() -> None:
@@ -168,12 +172,17 @@ def test_own_metrics() -> None:
     labels = made.begin("GET", "/containerLogs/ns/p/c", {"containerLogs"})
     made.end(labels, 0.02)
     records = [PodRecord(REF, (SandboxRecord("s", REF, 0, True, AT),), (RECORD,))]
-    made.count_pods([worker(POD), worker(STATIC, ending=True)], [*records, PodRecord(PodRef("ns", "q", "u3"), (), ())])
+    made.count_pods(
+        [worker(POD), worker(STATIC, ending=True, resizing=WAITS)],
+        [*records, PodRecord(PodRef("ns", "q", "u3"), (), ())],
+    )
     made.count_volumes({("kubernetes.io/empty-dir", "actual_state_of_world"): 2})
     text = made.text().decode()
     for wanted in (
         'kubelet_active_pods{static="true"} 0.0',
         'kubelet_desired_pods{static="true"} 1.0',
+        'kubelet_pod_pending_resizes{reason="deferred"} 1.0',
+        "kubelet_pod_in_progress_resizes 1.0",
         "kubelet_mirror_pods 0.0",
         "kubelet_managed_ephemeral_containers 1.0",
         'kubelet_working_pods{config="desired",lifecycle="sync",static=""} 1.0',
