@@ -8,11 +8,12 @@ from functools import partial
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
 from controllers.quota.counting import used_of
+from kubeling.api.devicequotas import CLAIMS, Around
 from kubeling.api.meta import Key, Object, key_of, namespace_of
 from kubeling.api.podresources import Resources
-from kubeling.api.quotas import in_scopes, kind_of, usage
+from kubeling.api.quotas import in_scopes, kinds_of, usage
 from kubeling.api.resource import Resource
-from kubeling.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
+from kubeling.api.resources import DEVICE_CLASSES, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Controller, Result
 from kubeling.client.discovery import discover
@@ -38,7 +39,7 @@ class Objects:
             informer.add_handler(partial(self._change, resource.qualified))
         return informer
 
-    async def prepare(self, kinds: Iterable[str]) -> list[str]:
+    async def prepare(self, kinds: Sequence[str]) -> list[str]:
         """Makes the kinds known; answers those that the server does not serve."""
         missing = [kind for kind in kinds if kind not in self._known]
         if missing:
@@ -46,6 +47,8 @@ class Objects:
             for kind in missing:
                 if kind in served and {"list", "watch"} <= set(served[kind].verbs):
                     self.use(served[kind])
+        if CLAIMS in kinds and CLAIMS in self._known:
+            await self.use(DEVICE_CLASSES).wait_synced()
         for kind in kinds:
             if kind in self._known:
                 await self._known[kind].wait_synced()
@@ -53,6 +56,14 @@ class Objects:
 
     def of(self, kind: str, namespace: str) -> Sequence[Object]:
         return self._known[kind].store.list(namespace) if kind in self._known else []
+
+    def around(self) -> Around:
+        """What claims are counted by."""
+        return Around(
+            lambda: self.of(DEVICE_CLASSES.qualified, ""),
+            lambda namespace, name: self._known[PODS.qualified].store.get(Key(namespace, name)),
+            partial(self.of, CLAIMS),
+        )
 
     def _change(self, kind: str, old: Object | None, new: Object | None) -> None:
         """What comes is counted by admission; what goes, or takes something else than before, is counted anew."""
@@ -63,7 +74,9 @@ class Objects:
                 self.controller.queue.add(key_of(quota))
 
     def _taken(self, quota: Object, kind: str, obj: Object) -> Resources | None:
-        return usage(kind, obj, self._context.clock.now()) if in_scopes(quota["spec"], kind, obj) else None
+        if not in_scopes(quota["spec"], kind, obj):
+            return None
+        return usage(kind, obj, self._context.clock.now(), self.around())
 
 
 class QuotaReconciler:
@@ -80,10 +93,11 @@ class QuotaReconciler:
         if quota is None:
             return None
         hard, before = quota["spec"].get("hard") or {}, (quota.get("status") or {}).get("used") or {}
-        kinds = {name: kind for name in hard if (kind := kind_of(name)) is not None}
-        unknown = await self._objects.prepare(sorted(set(kinds.values())))
-        counted = [name for name, kind in kinds.items() if kind not in unknown]
-        used = used_of(quota["spec"], counted, lambda kind: self._objects.of(kind, key.namespace), self._clock.now())
+        kinds = {name: about for name in hard if (about := kinds_of(name))}
+        unknown = await self._objects.prepare(sorted({kind for about in kinds.values() for kind in about}))
+        counted = [name for name, about in kinds.items() if not set(about) <= set(unknown)]
+        now, around = self._clock.now(), self._objects.around()
+        used = used_of(quota["spec"], counted, lambda kind: self._objects.of(kind, key.namespace), now, around)
         kept = {name: amount for name, amount in before.items() if name in hard and name not in used}
         status = {"hard": hard, "used": {**kept, **used}}
         if status != (quota.get("status") or {}):

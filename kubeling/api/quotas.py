@@ -11,16 +11,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from kubeling.api import quantity
+from kubeling.api import devicequotas, quantity
+from kubeling.api.devicequotas import CLAIMS, NOTHING, Around
 from kubeling.api.meta import Object, annotations_of, parse_time
-from kubeling.api.podresources import Resources, add, largest, pod_level, pod_limits, pod_requests
+from kubeling.api.podresources import Resources, pod_level, pod_limits, pod_requests
 from kubeling.api.quantity import ZERO, Quantity
 from kubeling.api.selectors import Requirement
 
 ONE = Quantity(Decimal(1))
-CLAIMS = "resourceclaims.resource.k8s.io"
-ALL_DEVICES = 32
-"""What a request for all devices of a class may come to: no claim is given more."""
 
 _STANDARD = ("cpu", "memory", "ephemeral-storage")
 _COUNTED = (
@@ -34,40 +32,41 @@ _COUNTED = (
 )
 _UNCOUNTED = ("events", "events.events.k8s.io")
 _SERVICES = ("services.nodeports", "services.loadbalancers")
-_STORAGE_CLASS, _DEVICE_CLASS = ".storageclass.storage.k8s.io/", ".deviceclass.resource.k8s.io/devices"
+_STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 
 
-def kind_of(name: str) -> str | None:
-    """The resource whose objects a limit of this name is about; None where nothing is counted by that name."""
+def kinds_of(name: str) -> tuple[str, ...]:
+    """The resources whose objects a limit of this name is about; none where nothing is counted by that name."""
     if name.startswith("count/"):
         kind = name.removeprefix("count/")
-        return None if kind in _UNCOUNTED else kind
+        return () if kind in _UNCOUNTED else (kind,)
     if name in _COUNTED:
-        return name
+        return (name,)
     if name in _SERVICES:
-        return "services"
+        return ("services",)
     if name == "requests.storage" or _STORAGE_CLASS in name:
-        return "persistentvolumeclaims"
-    if name.endswith(_DEVICE_CLASS):
-        return CLAIMS
-    return "pods" if _is_of_pods(name) else None
-
-
-def _is_of_pods(name: str) -> bool:
+        return ("persistentvolumeclaims",)
+    if name.endswith(devicequotas.DEVICES):
+        return (CLAIMS,)
     sort, _, resource = name.partition(".")
+    if sort == "requests" and _is_extended(resource):
+        return ("pods", CLAIMS)
+    return ("pods",) if _is_of_pods(sort, resource, name) else ()
+
+
+def _is_of_pods(sort: str, resource: str, name: str) -> bool:
     if name in _STANDARD or (sort in ("requests", "limits") and resource in _STANDARD):
         return True
-    huge = name.removeprefix("requests.").startswith("hugepages-")
-    return huge or (sort == "requests" and _is_extended(resource))
+    return name.removeprefix("requests.").startswith("hugepages-")
 
 
 def _is_extended(resource: str) -> bool:
-    return "/" in resource and "kubernetes.io/" not in resource
+    return resource.startswith(devicequotas.IMPLICIT) or ("/" in resource and "kubernetes.io/" not in resource)
 
 
-def usage(kind: str, obj: Object, now: datetime) -> Resources:
-    """Everything that the object takes."""
+def usage(kind: str, obj: Object, now: datetime, around: Around = NOTHING) -> Resources:
+    """Everything that the object takes; for claims, ``around`` tells of the classes and of the pod that it is for."""
     if kind in _UNCOUNTED:
         return {}
     found: Resources = {f"count/{kind}": ONE}
@@ -83,7 +82,10 @@ def usage(kind: str, obj: Object, now: datetime) -> Resources:
         case "services":
             found |= _service(obj.get("spec") or {})
         case _ if kind == CLAIMS:
-            found |= _devices(obj)
+            taken = devicequotas.devices(obj)
+            pod = devicequotas.asker_of(obj, around)
+            counted = usage("pods", pod, now) if pod is not None else {}
+            found |= taken | devicequotas.as_extended(taken, around.classes(), counted)
     return found
 
 
@@ -131,23 +133,6 @@ def _service(spec: Mapping[str, Any]) -> Resources:
     allocates = spec.get("allocateLoadBalancerNodePorts") is not False
     number = sum(allocates or bool(port.get("nodePort")) for port in ports)
     return {"services.nodeports": Quantity(Decimal(number)), "services.loadbalancers": ONE}
-
-
-def _devices(claim: Object) -> Resources:
-    """By class the most devices that the claim can come to; of alternatives the largest counts."""
-    found: Resources = {}
-    for request in ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ():
-        worst: Resources = {}
-        for one in request.get("firstAvailable") or [request.get("exactly") or request]:
-            worst = largest(worst, {f"{one.get('deviceClassName', '')}{_DEVICE_CLASS}": _number(one)})
-        found = add(found, worst)
-    return found
-
-
-def _number(request: Mapping[str, Any]) -> Quantity:
-    if request.get("allocationMode") == "All":
-        return Quantity(Decimal(ALL_DEVICES))
-    return Quantity(Decimal(int(request.get("count") or 1)))
 
 
 def in_scopes(spec: Mapping[str, Any], kind: str, obj: Object) -> bool:

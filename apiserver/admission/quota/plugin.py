@@ -8,12 +8,13 @@ from decimal import Decimal
 from apiserver.admission.common import refused
 from apiserver.admission.quota.stated import missing_values
 from apiserver.registry.admission import AdmissionAttributes, NoAdmission
+from kubeling.api.devicequotas import Around
 from kubeling.api.errors import StatusError
 from kubeling.api.meta import Object, name_of, utcnow
 from kubeling.api.podresources import Resources, resources
 from kubeling.api.quantity import Quantity
 from kubeling.api.quotas import in_scopes, usage
-from kubeling.api.resources import RESOURCE_QUOTAS
+from kubeling.api.resources import DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_QUOTAS
 
 _ZERO = Quantity(Decimal(0))
 _UPDATED = ("pods", "services", "persistentvolumeclaims")
@@ -61,12 +62,21 @@ def _booking(attributes: AdmissionAttributes, amounts: Resources) -> Callable[[O
 def _delta(attributes: AdmissionAttributes) -> Resources:
     """What the request takes more than before; names of which it takes no more are left out."""
     kind, now = attributes.resource.qualified, utcnow()
-    new = usage(kind, attributes.obj or {}, now)
+    new = usage(kind, attributes.obj or {}, now, _around(attributes))
     if attributes.operation != "UPDATE":
         return {name: value for name, value in new.items() if value.value > 0}
     old = usage(kind, attributes.old_obj or {}, now)
     grown = {name: value - old.get(name, _ZERO) for name, value in new.items()}
     return {name: value for name, value in grown.items() if value.value > 0}
+
+
+def _around(attributes: AdmissionAttributes) -> Around:
+    of = attributes.registries.of
+    return Around(
+        of(DEVICE_CLASSES).cached_list,
+        lambda namespace, name: of(PODS).cached(name, namespace),
+        of(RESOURCE_CLAIMS).cached_list,
+    )
 
 
 def _hard(quota: Object) -> Resources:

@@ -4,7 +4,7 @@ from typing import Any
 from controllers.quota import CONTROLLER
 from controllers.quota.counting import used_of
 from kubeling.api.meta import Object
-from kubeling.api.resources import DEPLOYMENTS, PODS, RESOURCE_QUOTAS, SERVICES
+from kubeling.api.resources import DEPLOYMENTS, DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_QUOTAS, SERVICES
 from tests.unit.controllers.world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,3 +88,18 @@ async def test_status_follows_what_goes() -> None:
         await w.clock.advance(1)
         used = w.get(RESOURCE_QUOTAS, "q")["status"]["used"]
         assert (used["pods"], used["count/deployments.apps"]) == ("1", "1")
+
+
+async def test_claimed_devices_are_counted_as_the_extended_resource_of_their_class() -> None:
+    async with World(CONTROLLER) as w:
+        w.create(DEVICE_CLASSES, "gpu", {"extendedResourceName": "example.com/gpu"}, namespace="")
+        request = {"name": "a", "exactly": {"deviceClassName": "gpu", "count": 2}}
+        w.create(RESOURCE_CLAIMS, "c", {"devices": {"requests": [request]}})
+        resources = {"requests": {"example.com/gpu": "1"}}
+        w.create(PODS, "p", {"containers": [{"name": "c", "resources": resources}]})
+        w.create(RESOURCE_QUOTAS, "q", {"hard": {"requests.example.com/gpu": "9"}})
+        await w.settle()
+        assert w.get(RESOURCE_QUOTAS, "q")["status"]["used"] == {"requests.example.com/gpu": "3"}
+        w.api.delete(RESOURCE_CLAIMS, "ns", "c")
+        await w.settle()
+        assert w.get(RESOURCE_QUOTAS, "q")["status"]["used"] == {"requests.example.com/gpu": "1"}

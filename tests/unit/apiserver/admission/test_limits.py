@@ -12,7 +12,15 @@ from kubeling.api.errors import StatusError
 from kubeling.api.meta import utcnow
 from kubeling.api.podresources import pod_limits, pod_requests
 from kubeling.api.quotas import in_scopes, usage
-from kubeling.api.resources import LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
+from kubeling.api.resources import (
+    DEVICE_CLASSES,
+    LIMIT_RANGES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    RESOURCE_CLAIMS,
+    RESOURCE_QUOTAS,
+    SERVICES,
+)
 
 
 def container(name: str = "c", requests: Any = None, limits: Any = None, **more: Any) -> dict[str, Any]:
@@ -154,6 +162,18 @@ async def test_quotas_that_are_full(attributes: Any, registries: Any, used: Any,
 async def test_a_quota_that_was_never_counted_limits_nothing(attributes: Any, registries: Any) -> None:
     registries.put(RESOURCE_QUOTAS, {"metadata": {"name": "q", "namespace": "ns"}, "spec": {"hard": {"pods": "0"}}})
     assert await problem(ResourceQuota(), attributes(PODS, pod())) == ""
+
+
+async def test_claims_are_held_to_the_extended_resource_of_their_class(attributes: Any, registries: Any) -> None:
+    name = "requests.example.com/gpu"
+    registries.put(RESOURCE_QUOTAS, quota({name: "2"}, {name: "1"}))
+    request = {"name": "a", "exactly": {"deviceClassName": "gpu", "count": 2}}
+    claim = {"metadata": {"name": "c", "namespace": "ns"}, "spec": {"devices": {"requests": [request]}}}
+    assert await problem(ResourceQuota(), attributes(RESOURCE_CLAIMS, claim, dry_run=True)) == ""
+    registries.put(DEVICE_CLASSES, {"metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "example.com/gpu"}})
+    text = f"exceeded quota: q, requested: {name}=2, used: {name}=1, limited: {name}=2"
+    found = await problem(ResourceQuota(), attributes(RESOURCE_CLAIMS, claim))
+    assert found == f'resourceclaims.resource.k8s.io "c" is forbidden: {text}'
 
 
 async def test_quotas_are_counted_too(attributes: Any, registries: Any) -> None:

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
+from kubeling.api.devicequotas import CLAIMS, NOTHING, Around
 from kubeling.api.meta import rfc3339
-from kubeling.api.quotas import CLAIMS, in_scopes, kind_of, usage
+from kubeling.api.quotas import in_scopes, kinds_of, usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "kinds"),
     [
         ("count/deployments.apps", "deployments.apps"),
-        ("count/events", None),
+        ("count/events", ""),
         ("secrets", "secrets"),
         ("services.loadbalancers", "services"),
         ("requests.storage", "persistentvolumeclaims"),
@@ -27,17 +28,19 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("ephemeral-storage", "pods"),
         ("limits.ephemeral-storage", "pods"),
         ("requests.hugepages-2Mi", "pods"),
-        ("requests.example.com/gpu", "pods"),
-        ("limits.example.com/gpu", None),
-        ("requests.odd", None),
+        ("requests.example.com/gpu", f"pods {CLAIMS}"),
+        ("requests.deviceclass.resource.kubernetes.io/gpu", f"pods {CLAIMS}"),
+        ("requests.kubernetes.io/odd", ""),
+        ("limits.example.com/gpu", ""),
+        ("requests.odd", ""),
     ],
 )
-def test_what_a_limit_is_about(name: str, kind: str | None) -> None:
-    assert kind_of(name) == kind
+def test_what_a_limit_is_about(name: str, kinds: str) -> None:
+    assert kinds_of(name) == tuple(kinds.split())
 
 
-def taken(kind: str, obj: Any) -> dict[str, str]:
-    return {name: str(value) for name, value in usage(kind, obj, NOW).items() if value.value}
+def taken(kind: str, obj: Any, around: Around = NOTHING) -> dict[str, str]:
+    return {name: str(value) for name, value in usage(kind, obj, NOW, around).items() if value.value}
 
 
 def test_a_pod_takes_extended_resources_by_request_alone() -> None:
@@ -89,7 +92,63 @@ def test_devices_by_class() -> None:
         "gpu.deviceclass.resource.k8s.io/devices": "5",
         "nic.deviceclass.resource.k8s.io/devices": "32",
         "fpga.deviceclass.resource.k8s.io/devices": "1",
+        "requests.deviceclass.resource.kubernetes.io/gpu": "5",
+        "requests.deviceclass.resource.kubernetes.io/nic": "32",
+        "requests.deviceclass.resource.kubernetes.io/fpga": "1",
     }
+
+
+def claim(name: str = "c", second: int = 0, **metadata: Any) -> dict[str, Any]:
+    """A claim for three devices of the class ``gpu``, as the scheduler makes it for the pod ``p``."""
+    metadata = {
+        "name": name, "namespace": "ns", "creationTimestamp": rfc3339(NOW + timedelta(seconds=second)),
+        "annotations": {"resource.kubernetes.io/extended-resource-claim": "true"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}],
+        **metadata,
+    }  # fmt: skip
+    request = {"name": "a", "exactly": {"deviceClassName": "gpu", "count": 3}}
+    return {"metadata": metadata, "spec": {"devices": {"requests": [request]}}}
+
+
+def asking(resource: str, amount: str = "2", uid: str = "u", **status: Any) -> dict[str, Any]:
+    container = {"name": "c", "resources": {"requests": {resource: amount}}}
+    return {"metadata": {"name": "p", "uid": uid}, "spec": {"containers": [container]}, "status": status}
+
+
+GPU, IMPLICIT = "example.com/gpu", "deviceclass.resource.kubernetes.io/gpu"
+
+
+@pytest.mark.parametrize(
+    ("made", "pod", "explicit", "implicit"),
+    [
+        (claim(annotations={}), asking(GPU), "3", "3"),
+        (claim(ownerReferences=[]), asking(GPU), "3", "3"),
+        (claim(), None, "3", "3"),
+        (claim(), asking(GPU, uid="other"), "3", "3"),
+        (claim(), asking(GPU), "1", "3"),
+        (claim(), asking(GPU, "3"), None, "3"),
+        (claim(), asking(IMPLICIT), "3", "1"),
+        (claim(), asking(GPU, phase="Succeeded"), "3", "3"),
+        (claim(), asking(GPU, extendedResourceClaimStatus={"resourceClaimName": "c"}), "1", "3"),
+        (claim(), asking(GPU, extendedResourceClaimStatus={"resourceClaimName": "d"}), "3", "3"),
+        (claim("e", second=1), asking(GPU), "3", "3"),
+        (claim("e"), asking(GPU), "3", "3"),
+        (claim("b"), asking(GPU), "1", "3"),
+    ],
+)
+def test_devices_are_extended_resources_that_count_once(
+    made: Any, pod: Any, explicit: str | None, implicit: str
+) -> None:
+    gpu = {"metadata": {"name": "gpu"}, "spec": {"extendedResourceName": GPU}}
+    others = [claim("d"), claim("c"), claim("a", annotations={})]
+    around = Around(lambda: [gpu], lambda namespace, name: pod, lambda namespace: others)
+    found = taken(CLAIMS, made, around)
+    assert (found.get(f"requests.{GPU}"), found.get(f"requests.{IMPLICIT}")) == (explicit, implicit)
+    assert found["gpu.deviceclass.resource.k8s.io/devices"] == "3"
+
+
+def test_a_pod_takes_what_every_class_offers() -> None:
+    assert taken("pods", asking(IMPLICIT))[f"requests.{IMPLICIT}"] == "2"
 
 
 def selector(scope: str, operator: str, *values: str) -> Any:
