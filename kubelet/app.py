@@ -176,7 +176,7 @@ class Kubelet:
             self.clock,
             self.recorder,
             pressure=lambda: self.entrance.pressure,
-            problem=lambda: self.upkeep.shutdown.problem or self.pods.runtime_error,
+            problem=lambda: self.upkeep.shutdown.problem or self.pods.problem,
             period=options.node_status_update_frequency,
             full=options.node_status_report_frequency,
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubelet.images.manager import go_duration
+from kubeling.api.duration import go_duration
 
 Convert = Callable[[Any], Any]
 

@@ -17,6 +17,7 @@ from kubelet.pods.failure import ContainerFailure
 from kubelet.pods.spec import ref_of
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord
+from kubeling.api.duration import go_duration
 from kubeling.api.images import invalid_reason, parse_image
 from kubeling.api.meta import Object
 from kubeling.client.clock import Clock
@@ -26,17 +27,6 @@ class ContainerEvents(Protocol):
     """Tells about one container of one pod."""
 
     def __call__(self, type_: str, reason: str, message: str) -> None: ...
-
-
-def go_duration(seconds: float) -> str:
-    """As Go prints a duration cut to milliseconds: ``850ms``, ``1.234s``, ``1m2.5s``."""
-    millis = int(seconds * 1000 + 1e-6)
-    if millis < 1000:
-        return f"{millis}ms" if millis else "0s"
-    minutes, rest = divmod(millis, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + text
 
 
 class ImageManager:

@@ -21,6 +21,7 @@ from kubelet.pods.within import within
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import PodRecord
+from kubeling.api.duration import go_duration
 from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ _RELIST_SECONDS = 10.0
 _SECOND_LOOK_SECONDS = 2.0
 _ORPHAN_GRACE = 1.0
 _RECONNECT_SECONDS = 1.0
+# an engine that neither answers nor fails: upstream's threshold for its look at all containers (its "PLEG")
+_SILENT_SECONDS = 180.0
 
 # why a pod may not run here, as (reason, message), or None
 Refusal = tuple[str, str]
@@ -63,6 +66,7 @@ class PodManager:
         self._orphans: set[str] = set()
         self._lost = asyncio.Event()  # the connection to the engine has ended: look at once
         self.runtime_error = ""
+        self._looked_at = kit.clock.monotonic()
 
     # --- sources -------------------------------------------------------------------------------------------------
 
@@ -179,6 +183,15 @@ class PodManager:
         found = [w for w in self._workers.values() if namespace_of(w.pod) == namespace and name_of(w.pod) == name]
         return min(found, key=lambda w: w.ending).pod if found else None
 
+    @property
+    def problem(self) -> str:
+        """Why no pod can be run here at present: what the engine said, or that it has said nothing for too long."""
+        silent = self._kit.clock.monotonic() - self._looked_at
+        if self.runtime_error or silent <= _SILENT_SECONDS:
+            return self.runtime_error
+        threshold = go_duration(_SILENT_SECONDS)
+        return f"PLEG is not healthy: pleg was last seen active {go_duration(silent)} ago; threshold is {threshold}"
+
     def refresh(self, uid: str) -> None:
         """Something that the pod's volumes show has changed."""
         if (worker := self._workers.get(uid)) is not None:
@@ -206,6 +219,7 @@ class PodManager:
         while True:
             try:
                 current = await self._kit.runtime.pods()
+                self._looked_at = self._kit.clock.monotonic()
                 self._engine_answers()
             except RuntimeFailure as err:
                 self.runtime_error = str(err)

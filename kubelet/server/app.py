@@ -167,7 +167,7 @@ class KubeletApi:
 
     def _wrong(self) -> Mapping[str, str]:
         """What is wrong, by the name of the check that finds it."""
-        return {"syncloop": self._pods.runtime_error} if self._pods.runtime_error else {}
+        return {"syncloop": problem} if (problem := self._pods.problem) else {}
 
     async def _healthz(self, request: Request, check: str | None) -> Answer:
         wrong = self._wrong()

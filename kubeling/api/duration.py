@@ -1,4 +1,4 @@
-"""Durations for people, as k8s.io/apimachinery/pkg/util/duration writes them in tables and in ``kubectl describe``."""
+"""Durations for people: as k8s.io/apimachinery/pkg/util/duration writes them in tables and in ``kubectl describe``, and as Go."""
 
 from __future__ import annotations
 
@@ -58,3 +58,14 @@ def _whole_seconds(span: timedelta) -> int:
 
 def _two(major: int, major_unit: str, minor: int, minor_unit: str) -> str:
     return f"{major}{major_unit}" + (f"{minor}{minor_unit}" if minor else "")
+
+
+def go_duration(seconds: float) -> str:
+    """As Go prints a duration cut to milliseconds: ``850ms``, ``1.234s``, ``1m2.5s``."""
+    millis = int(seconds * 1000 + 1e-6)
+    if millis < 1000:
+        return f"{millis}ms" if millis else "0s"
+    minutes, rest = divmod(millis, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + text

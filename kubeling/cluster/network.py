@@ -25,6 +25,10 @@ ENGINE_ADVICE = (
     "install and start it (`apt-get install docker.io`, `systemctl start docker` or `dockerd &`), "
     "or point DOCKER_HOST at a running engine"
 )
+STUCK_ADVICE = "restart it (`systemctl restart docker`, or kill dockerd and start it again) and repeat the command"
+SILENT_SECONDS = 60.0
+"""Without a byte of an answer, after which the engine is taken to be stuck: Docker up to 20.10.26 may be, for ever (see
+kubelet/runtime/docker_turns.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,13 @@ class PodNetwork:
         return str(self.subnet[index + 2])
 
 
+def _connect() -> aiodocker.Docker:
+    return aiodocker.Docker(timeout=aiohttp.ClientTimeout(sock_read=SILENT_SECONDS))
+
+
 @asynccontextmanager
-async def docker_engine(connect: Callable[[], aiodocker.Docker] = aiodocker.Docker) -> AsyncIterator[aiodocker.Docker]:
-    """A connection to the Docker engine. Raises ClusterError when none answers."""
+async def docker_engine(connect: Callable[[], aiodocker.Docker] = _connect) -> AsyncIterator[aiodocker.Docker]:
+    """A connection to the Docker engine. Raises ClusterError when none answers, or no longer."""
     try:
         engine = connect()
     except (ValueError, AssertionError, aiodocker.DockerError) as err:  # aiodocker asserts that it found a socket
@@ -53,6 +61,8 @@ async def docker_engine(connect: Callable[[], aiodocker.Docker] = aiodocker.Dock
         except (aiodocker.DockerError, aiohttp.ClientError, OSError) as err:
             raise ClusterError(f"the Docker engine does not answer: {err}", ENGINE_ADVICE) from err
         yield engine
+    except TimeoutError as err:
+        raise ClusterError("the Docker engine accepts requests but does not answer them", STUCK_ADVICE) from err
     finally:
         await engine.close()
 

@@ -34,7 +34,7 @@ RECORD = PodRecord(
 
 
 class Pods:
-    runtime_error = ""
+    problem = ""
 
     def find(self, namespace: str, name: str) -> Any:
         return POD if (namespace, name) == ("ns", "p") else None
@@ -200,7 +200,7 @@ async def test_a_command_that_fails_says_so(tmp_path: Path) -> None:
 
 async def test_an_engine_that_is_away_shows_in_the_checks_alone(tmp_path: Path) -> None:
     api = Api(tmp_path)
-    api.pods.runtime_error = "gone"
+    api.pods.problem = "gone"
     assert await api.text("GET", "/healthz") == (
         500,
         "[+]ping ok\n[+]log ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n",

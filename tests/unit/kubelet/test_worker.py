@@ -378,6 +378,33 @@ async def test_an_engine_that_is_away_is_no_fault_of_the_pod(world: World) -> No
     assert [r for r in world.events.reasons if r.startswith("Failed")] == []
 
 
+async def test_an_engine_that_falls_silent_is_a_problem_of_the_node(world: World) -> None:
+    silence = asyncio.Event()
+
+    class Silent(SimulatedRuntime):
+        async def pods(self) -> Any:
+            await silence.wait()
+            return await super().pods()
+
+    class Later(SystemClock):
+        seconds = 0.0
+
+        def monotonic(self) -> float:
+            return self.seconds
+
+    world.runtime.__class__ = Silent
+    clock = Later()
+    manager = PodManager(dataclasses.replace(world.kit, clock=clock), world._admit, lambda: True)
+    relist = asyncio.create_task(manager.relist())
+    clock.seconds = 180.0
+    assert manager.problem == ""
+    clock.seconds = 182.5
+    assert manager.problem == "PLEG is not healthy: pleg was last seen active 3m2.5s ago; threshold is 3m0s"
+    silence.set()
+    await world.until(lambda: manager.problem == "")
+    relist.cancel()
+
+
 async def test_what_a_resolver_does_not_take_in_is_told(world: World) -> None:
     servers = [f"192.0.2.{n}" for n in range(5)]
     world.pods.put(pod(dnsConfig={"nameservers": servers}))
