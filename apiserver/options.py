@@ -112,8 +112,8 @@ _NO_EFFECT = (
 _HELP = {
     "feature_gates": "NAME=true,...; PodLogsQuerySplitStreams lets logs be asked for by stream, "
     "StorageVersionMigrator gives its controller a role, DRADeviceTaintRules the scheduler one, others have no effect",
-    "runtime_config": "GROUP/VERSION=true,...: beta versions to serve that are off by default "
-    "(resource.k8s.io/v1beta2, storagemigration.k8s.io/v1beta1); what is on by default stays on",
+    "runtime_config": "GROUP/VERSION=true,...: versions to serve that are off by default "
+    "(resource.k8s.io/v1beta2, v1beta1, v1alpha3, storagemigration.k8s.io/v1beta1); what is on by default stays on",
     "enable_metrics_api": "serve metrics.k8s.io/v1beta1 from the kubelets' figures, as metrics-server does",
     "bind_address": "address to listen on; may be repeated",
     "legacy_apis": "also serve the beta versions of old manifests (extensions/v1beta1, apps/v1beta1 and their kin)",

@@ -38,18 +38,20 @@ class Versioned:
 
     def _convert(self, value: Mapping[str, Any], version: str) -> tuple[Object, Type] | None:
         """From the version that the value names to another."""
-        kind = self._served.kind
-        if version == kind.resource.api_version:
-            target = Served(kind.resource, kind, None, b"")
-        else:
-            found = next((v for v in kind.versions if v.resource.api_version == version), None)
-            if found is None:
-                return None
-            target = Served(found.resource, kind, found, b"")
+        source, target = self._in(value.get("apiVersion", "")) or self._served, self._in(version)
+        if target is None:
+            return None
         resource = target.resource
         made = self._schemas.of(resource.group, resource.version, resource.kind).root
         obj = {**value, "metadata": value.get("metadata") or {}}
-        return target.from_storage(self._served.to_storage(obj)), made
+        return target.from_storage(source.to_storage(obj)), made
+
+    def _in(self, version: str) -> Served | None:
+        kind = self._served.kind
+        if version == kind.resource.api_version:
+            return Served(kind.resource, kind, None, b"")
+        found = next((v for v in kind.versions if v.resource.api_version == version), None)
+        return Served(found.resource, kind, found, b"") if found is not None else None
 
     def update(self, live: Object | None, new: Object, manager: str, subresource: str, now: datetime) -> Object:
         return self._manager.update(live, new, manager, subresource, now, self._convert)

@@ -51,7 +51,7 @@ from apiserver.kinds.authentication.reviews import TOKEN_REVIEWER
 from apiserver.kinds.legacy import with_legacy
 from apiserver.kinds.metrics.metrics import SCRAPER
 from apiserver.kinds.metrics.scraper import Scraper
-from apiserver.kinds.optional import enabled
+from apiserver.kinds.optional import with_optional
 from apiserver.metrics.server import Metrics, Sources
 from apiserver.metrics.storage import MeasuredStorage
 from apiserver.metrics.tally import Security
@@ -98,8 +98,7 @@ class Server:
             guard = ClaimGuard(claims, self.registries, lambda: self.security.authorization.authorizer)
             self.registries.hooks[claims.qualified] = guard
         for kind in (
-            *(with_legacy(KINDS) if options.legacy_apis else KINDS),
-            *enabled(options.runtime_config),
+            *with_optional(with_legacy(KINDS) if options.legacy_apis else KINDS, options.runtime_config),
             *(metrics_api.KINDS if options.enable_metrics_api else ()),
         ):
             self.registries.register(with_connections(replace(kind, ttl=options.event_ttl) if kind.ttl else kind))

@@ -52,6 +52,8 @@ _PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
     ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
     ("resource.k8s.io", "v1"): (15900, 20),
     ("resource.k8s.io", "v1beta2"): (15900, 15),  # with --runtime-config
+    ("resource.k8s.io", "v1beta1"): (15900, 9),
+    ("resource.k8s.io", "v1alpha3"): (15900, 1),
     ("storagemigration.k8s.io", "v1beta1"): (15800, 9),  # with --runtime-config
     ("metrics.k8s.io", "v1beta1"): (100, 100),
     # old versions, with --legacy-apis

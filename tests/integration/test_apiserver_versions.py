@@ -70,4 +70,4 @@ def test_what_an_applier_drops_in_another_version_goes(api: httpx.Client, applie
     assert changed.status_code == 200, changed.text
     spec = api.get(path(applied, "v2")).json()["spec"]
     assert spec["maxReplicas"] == 6
-    assert spec.get("metrics") != [cpu(50)]
+    assert spec["metrics"] == [cpu(80)]  # the default

@@ -188,10 +188,11 @@ def to_v2(obj: Object) -> Object:
     annotations = dict(annotations_of(obj))
     percent = spec.pop("targetCPUUtilizationPercentage", None)
     others = _typed("spec", "metrics", [_to_v2(m, _SPECS) for m in _read(annotations.get(METRICS))])
-    if percent is not None or not others:
-        target = {"type": "Utilization", "averageUtilization": DEFAULT_CPU if percent is None else percent}
+    if percent is not None:
+        target = {"type": "Utilization", "averageUtilization": percent}
         others.insert(0, {"type": "Resource", "resource": {"name": _CPU, "target": target}})
-    spec["metrics"] = others
+    if others:
+        spec["metrics"] = others
     behavior = _json(annotations.get(BEHAVIOR))
     if isinstance(behavior, dict) and behavior:
         spec["behavior"] = _typed("spec", "behavior", _external_behavior(behavior)) or None

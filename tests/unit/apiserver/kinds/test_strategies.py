@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from apiserver.kinds.autoscaling.conversion import METRICS, from_v2, to_v2
+from apiserver.kinds.autoscaling.horizontalpodautoscaler import HORIZONTAL_POD_AUTOSCALER
 from apiserver.kinds.core.event import EVENT
 from apiserver.kinds.events.conversion import from_core, to_core
 from apiserver.kinds.printing import joined, selector_text
@@ -150,7 +151,11 @@ def test_autoscaler_survives_the_old_version() -> None:
 
 
 def test_autoscaler_of_the_old_version_aims_at_80_percent() -> None:
-    made = to_v2(obj("autoscaling/v1", "HorizontalPodAutoscaler", spec={"maxReplicas": 3}))
+    (version,) = HORIZONTAL_POD_AUTOSCALER.versions
+    written = obj("autoscaling/v1", "HorizontalPodAutoscaler", spec={"maxReplicas": 3})
+    assert "metrics" not in to_v2(written)["spec"]  # converting adds nothing
+    version.strategy.default(written)
+    made = to_v2(written)
     assert made["spec"]["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 80}
 
 
