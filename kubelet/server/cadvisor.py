@@ -192,6 +192,12 @@ def device_name(number: tuple[int, int]) -> str:
     return f"/dev/{found.resolve().name}" if found.exists() else ""
 
 
+def _of_sandbox(sample: Sample, path: GroupPath) -> dict[str, str]:
+    """A pod's network belongs to its sandbox."""
+    name = sample.record.sandbox_id
+    return {"container": "", "id": _id(sample, name, path), "image": PAUSE_IMAGE, "name": name}
+
+
 def _families(samples: list[Sample], path: GroupPath) -> Iterator[tuple[str, str, str, list[Row]]]:
     """Name, kind, description, and the rows with what is added to a sample's labels."""
     for name, kind, text, more, value in _USAGE:
@@ -220,11 +226,7 @@ def _families(samples: list[Sample], path: GroupPath) -> Iterator[tuple[str, str
             "counter",
             text,
             [
-                (
-                    found[0],
-                    {**_OF_POD, "id": _id(found[0], found[0].record.sandbox_id, path), "interface": i.name},
-                    counter(i),
-                )
+                (found[0], {**_of_sandbox(found[0], path), "interface": i.name}, counter(i))
                 for found in by_pod(samples).values()
                 for i in next((s.usage.interfaces for s in found if s.usage.interfaces), ())
             ],
@@ -232,8 +234,6 @@ def _families(samples: list[Sample], path: GroupPath) -> Iterator[tuple[str, str
 
 
 _ROOT = {"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}
-# a pod's network belongs to its sandbox
-_OF_POD = {"container": "", "image": PAUSE_IMAGE, "name": ""}
 
 
 def cadvisor_metrics(samples: list[Sample] | None, machine: MachineFigures, path: GroupPath) -> str:

@@ -41,7 +41,16 @@ POD: dict[str, Any] = {
     "status": {"startTime": "2026-01-02T03:04:00Z"},
 }
 RECORD = ContainerRecord(
-    "id1", REF, "c", 0, State.RUNNING, AT, AT, image="i:1", resources=Resources(cpu_shares=512, memory=2_500_000_000)
+    "id1",
+    REF,
+    "c",
+    0,
+    State.RUNNING,
+    AT,
+    AT,
+    image="i:1",
+    sandbox_id="s1",
+    resources=Resources(cpu_shares=512, memory=2_500_000_000),
 )
 ETH = InterfaceUsage("eth0", 10, 1, 0, 0, 20, 2, 0, 0)
 DISK = DeviceUsage((9999, 0), 1, 2, 512, 4096)
@@ -122,7 +131,7 @@ def test_cadvisor_names_and_labels() -> None:
     assert f'container_cpu_usage_seconds_total{{container="c",cpu="total",{own[14:]}}} 1.5 1767323045000\n' in text
     assert f"container_memory_usage_bytes{{{own}}} 3000000001 1767323045000\n" in text
     assert f"container_spec_cpu_shares{{{own}}} 512 1767323045000\n" in text
-    sandbox = 'container="",id="/docker/",image="kubeling/pause:1",interface="eth0",name="",namespace="ns",pod="p"'
+    sandbox = 'container="",id="/docker/s1",image="kubeling/pause:1",interface="eth0",name="s1",namespace="ns",pod="p"'
     assert f"container_network_receive_bytes_total{{{sandbox}}} 10 1767323045000\n" in text
     assert f"container_network_transmit_packets_total{{{sandbox}}} 2 1767323045000\n" in text
     assert f"container_cpu_cfs_throttled_seconds_total{{{own}}} 0.5 1767323045000\n" in text
