@@ -154,7 +154,7 @@ def node_status(
         },
         "runtimeHandlers": [
             {
-                "name": name,
+                **({"name": name} if name else {}),
                 "features": {"recursiveReadOnlyMounts": settings.recursive_read_only, "userNamespaces": False},
             }
             for name in ("", *runtime.get("handlers", ()))
@@ -206,10 +206,10 @@ def _conditions(old: Mapping[str, Any], now: datetime, pressure: Pressure, not_r
 
 
 def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether anything but heartbeats has changed."""
+    """Whether anything but heartbeats has changed; what is empty is not in what the API server stores."""
 
     def told(status: Mapping[str, Any]) -> Object:
         conditions = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status.get("conditions") or ()]
-        return {**{k: status.get(k) for k in new}, "conditions": conditions}
+        return {**{k: status.get(k) or None for k in new}, "conditions": conditions}
 
     return told(old) != told(new)

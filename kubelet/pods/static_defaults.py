@@ -23,6 +23,8 @@ def default_pod(pod: Object) -> None:
     spec = pod["spec"]
     for field, value in _SPEC.items():
         spec.setdefault(field, value)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     spec.setdefault("securityContext", {})
     for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
         for field, value in _CONTAINER.items():

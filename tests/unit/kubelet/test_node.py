@@ -21,6 +21,7 @@ from kubelet.pods.requests import pod_requests
 from kubelet.pods.static import ManifestError, static_pod
 from kubelet.runtime.pause import pause_archive, pause_elf
 from kubelet.runtime.records import ImageRecord
+from kubeling.api.schema.schemas import schemas_for
 from kubeling.client.errors import StartError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,6 +83,12 @@ def test_more_than_there_is_cannot_be_reserved(given: dict[str, Any], message: s
         node_settings(Options(**given), MACHINE, "192.0.2.1")
 
 
+def _stored(status: dict[str, Any]) -> dict[str, Any]:
+    """The status as the API server keeps it."""
+    kept: dict[str, Any] = schemas_for().of("", "v1", "Node").decode({**NODE, "status": status}).obj["status"]
+    return kept
+
+
 def test_heartbeats_alone_make_no_difference() -> None:
     first = status()
     later = status(first, NOW.replace(hour=1))
@@ -89,6 +96,7 @@ def test_heartbeats_alone_make_no_difference() -> None:
     assert later["conditions"][3]["lastTransitionTime"] == first["conditions"][3]["lastTransitionTime"]
     broken = status(first, NOW.replace(hour=1), not_ready="container runtime is down")
     assert differs(first, broken)
+    assert not differs(_stored(first), later)
     assert broken["conditions"][3]["reason"] == "KubeletNotReady"
     assert broken["conditions"][3]["lastTransitionTime"] == "2026-01-01T01:00:00Z"
 

@@ -66,6 +66,8 @@ def default_pod(pod: Object) -> None:
     if spec.get("hostNetwork"):
         default_host_ports(spec)
     default_pod_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     pod.setdefault("status", {})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from apiserver.kinds.core.pod import POD
+from apiserver.kinds.validation.pod.defaults import default_pod, default_template
 from apiserver.registry.kind import Context
 
 CTX = Context(datetime(2026, 1, 1, tzinfo=UTC))
@@ -72,6 +73,15 @@ def test_defaults() -> None:
         "securityContext": {},
         "enableServiceLinks": True,
     }
+
+
+def test_a_negative_grace_is_one_second_in_pods_and_stays_in_templates() -> None:
+    pod = {"spec": {"terminationGracePeriodSeconds": -1, "containers": [{"name": "c", "image": "i"}]}}
+    template = copy.deepcopy(pod)
+    default_pod(pod)
+    default_template(template)
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 1
+    assert template["spec"]["terminationGracePeriodSeconds"] == -1
 
 
 @pytest.mark.parametrize(
