@@ -145,12 +145,12 @@ def rfc3339(moment: datetime) -> str:
 @lru_cache(maxsize=64)
 def _to_the_second(moment: datetime) -> str:
     """Remembered: one second sees thousands of writes."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:
     """``metav1.MicroTime``: UTC, six fractional digits."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from kubeling.api import quantity
+from kubeling.api.meta import rfc3339, rfc3339_micro
 from kubeling.api.schema.model import Shape, Type
 
 
@@ -211,11 +212,11 @@ def _time(value: Any, made: Type) -> str:
     text = _string(value, _STRING)
     if _CANONICAL_TIME.fullmatch(text):
         return text
-    return _parse_time(text, _LAYOUT).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(_parse_time(text, _LAYOUT))
 
 
 def _micro_time(value: Any, made: Type) -> str:
-    return _parse_time(_string(value, _STRING), _MICRO_LAYOUT).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return rfc3339_micro(_parse_time(_string(value, _STRING), _MICRO_LAYOUT))
 
 
 def _any(value: Any, made: Type) -> Any:

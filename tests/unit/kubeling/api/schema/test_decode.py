@@ -60,6 +60,7 @@ def test_absent_value_structs_scalars_and_lists_without_omitempty_appear() -> No
     [
         ("2024-01-01T01:00:00+01:00", "2024-01-01T00:00:00Z"),
         ("2024-01-01T00:00:00.9Z", "2024-01-01T00:00:00Z"),
+        ("0001-01-01T01:00:00+01:00", "0001-01-01T00:00:00Z"),
     ],
 )
 def test_times_are_written_in_utc_seconds(given: str, expected: str) -> None:
@@ -70,6 +71,8 @@ def test_micro_times_keep_six_digits_and_demand_them() -> None:
     assert LEASE.decode({"spec": {"renewTime": "2024-01-01T00:00:00.120000Z"}}).obj["spec"] == {
         "renewTime": "2024-01-01T00:00:00.120000Z"
     }
+    early = {"renewTime": "0001-01-01T00:00:02.000000Z"}
+    assert LEASE.decode({"spec": early}).obj["spec"] == early
     with pytest.raises(DecodeError) as caught:
         LEASE.decode({"spec": {"renewTime": "2024-01-01T00:00:00Z"}})
     assert str(caught.value) == (
