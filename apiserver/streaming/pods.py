@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from apiserver.registry.actions import FEATURES, ActionRequest, ActionResult, Receive, Scope, Send
 from apiserver.registry.options import boolean, integer
+from apiserver.streaming.messages import in_messages
 from kubeling.api import errors, fields
 from kubeling.api.errors import StatusError
 from kubeling.api.fields import ErrorList, Path
@@ -91,7 +92,9 @@ async def log(request: ActionRequest) -> ActionResult:
     def refusal(code: int, body: str) -> StatusError:
         return log_refusal(code, body, request.info.name)
 
-    return await _on_kubelet(request, pod, _location(request, "containerLogs", container), passed, refusal)
+    found_there = await _on_kubelet(request, pod, _location(request, "containerLogs", container), passed, refusal)
+    assert found_there.response is not None  # a stream
+    return ActionResult(response=in_messages(found_there.response))
 
 
 def log_refusal(code: int, body: str, pod: str) -> StatusError:

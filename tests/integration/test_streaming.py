@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from apiserver.certs import serving_files
 from tests.integration.conftest import ADMIN, ApiServer, unverified
@@ -110,6 +113,23 @@ def test_logs_come_from_the_kubelet(api: httpx.Client, namespace: str, pod: str,
     answer = api.get(f"{pod}/log", params={"tailLines": "5"})
     assert answer.text == f"log of /containerLogs/{namespace}/p/c?tailLines=5"
     assert "authorization" not in kubelet.heard[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [("binary.k8s.io", b"log of "), ("base64.binary.k8s.io", base64.b64encode(b"log of ")[:8])],
+)
+def test_logs_come_as_messages_of_a_websocket(
+    apiserver: ApiServer, pod: str, kubelet: Kubelet, protocol: str, expected: bytes
+) -> None:
+    url = f"{apiserver.url.replace('https', 'wss')}{pod}/log"
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    with connect(url, ssl=unverified(), subprotocols=[Subprotocol(protocol)], additional_headers=headers) as client:
+        messages = [m.encode() if isinstance(m, str) else m for m in client]
+    assert client.subprotocol == protocol
+    assert messages[0] == b""
+    assert messages[1].startswith(expected)
+    assert "upgrade" not in kubelet.heard[0].lower()
 
 
 def test_node_proxy_reaches_no_loopback(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:
