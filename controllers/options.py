@@ -24,6 +24,22 @@ class Options(CommonOptions, LeaderOptions):
     service_account_issuer: str = Field("", description="issuer of service account token secrets")
     cluster_signing_cert_file: str = Field("", description="CA certificate that signs certificate requests")
     cluster_signing_key_file: str = Field("", description="key of --cluster-signing-cert-file")
+    cluster_signing_kubelet_serving_cert_file: str = Field(
+        "", description="CA certificate of kubernetes.io/kubelet-serving"
+    )
+    cluster_signing_kubelet_serving_key_file: str = Field("", description="its key")
+    cluster_signing_kubelet_client_cert_file: str = Field(
+        "", description="CA certificate of kubernetes.io/kube-apiserver-client-kubelet"
+    )
+    cluster_signing_kubelet_client_key_file: str = Field("", description="its key")
+    cluster_signing_kube_apiserver_client_cert_file: str = Field(
+        "", description="CA certificate of kubernetes.io/kube-apiserver-client"
+    )
+    cluster_signing_kube_apiserver_client_key_file: str = Field("", description="its key")
+    cluster_signing_legacy_unknown_cert_file: str = Field(
+        "", description="CA certificate of kubernetes.io/legacy-unknown"
+    )
+    cluster_signing_legacy_unknown_key_file: str = Field("", description="its key")
     cluster_signing_duration: Seconds = Field(31536000.0, description="longest life of a signed certificate")
     cluster_name: str = Field("kubernetes", description="name of the cluster")
     cluster_cidr: str = Field("", description="range of the pods' addresses")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from controllers.certificates.requests import (
-    SIGNERS,
+    CLIENT,
+    KUBELET_CLIENT,
+    KUBELET_SERVING,
+    LEGACY,
     InvalidRequest,
     check,
     decode,
@@ -21,10 +24,12 @@ from controllers.certificates.requests import (
 from controllers.certificates.signing import Authority
 from controllers.context import Context, ControllerSpec, Runnable
 from controllers.lib.collection import Collection
+from controllers.options import Options
 from kubeling.api.meta import Key, Object, condition_of, has_condition, parse_time, with_condition
 from kubeling.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
 from kubeling.client.clock import Clock
 from kubeling.client.controller import Result
+from kubeling.client.errors import StartError
 
 # what the requester must be allowed to create: for itself, or for any node
 _SELF_NODE, _NODE = "selfnodeclient", "nodeclient"
@@ -87,16 +92,17 @@ class Approver:
 
 
 class Signer:
-    """Signs approved requests to the built-in signers."""
+    """Signs approved requests to the built-in signers. ``authorities``: of those that have one."""
 
-    def __init__(self, requests: Collection, authority: Authority, clock: Clock) -> None:
+    def __init__(self, requests: Collection, authorities: Mapping[str, Authority], clock: Clock) -> None:
         self._requests = requests
-        self._authority = authority
+        self._authorities = authorities
         self._clock = clock
 
     async def reconcile(self, key: Key) -> None:
         request = self._requests.get(key)
-        if request is None or request["spec"].get("signerName") not in SIGNERS or not is_approved(request):
+        authority = self._authorities.get(request["spec"].get("signerName", "")) if request is not None else None
+        if request is None or authority is None or not is_approved(request):
             return
         status = request.get("status") or {}
         if status.get("certificate") or has_condition(request, "Failed"):
@@ -112,7 +118,7 @@ class Signer:
             )  # fmt: skip
             await self._requests.update_status({**request, "status": {**status, "conditions": conditions}})
             return
-        pem = self._authority.sign(wanted, list(spec.get("usages") or ()), spec.get("expirationSeconds"), now)
+        pem = authority.sign(wanted, list(spec.get("usages") or ()), spec.get("expirationSeconds"), now)
         encoded = base64.b64encode(pem.encode()).decode()
         await self._requests.update_status({**request, "status": {**status, "certificate": encoded}})
 
@@ -165,14 +171,39 @@ def _build_approver(context: Context) -> Sequence[Runnable]:
     return [controller]
 
 
-def _build_signer(context: Context) -> Sequence[Runnable]:
-    options = context.options
-    if not options.cluster_signing_cert_file or not options.cluster_signing_key_file:
-        return []
+def authorities_of(options: Options) -> dict[str, Authority]:
+    """The signers and their authorities: one for all, or one for each that has files of its own. Raises StartError."""
     longest = timedelta(seconds=options.cluster_signing_duration)
-    authority = Authority(options.cluster_signing_cert_file, options.cluster_signing_key_file, longest)
+    general = (options.cluster_signing_cert_file, options.cluster_signing_key_file)
+    own = {
+        KUBELET_SERVING: (options.cluster_signing_kubelet_serving_cert_file, options.cluster_signing_kubelet_serving_key_file),
+        KUBELET_CLIENT: (options.cluster_signing_kubelet_client_cert_file, options.cluster_signing_kubelet_client_key_file),
+        CLIENT: (
+            options.cluster_signing_kube_apiserver_client_cert_file, options.cluster_signing_kube_apiserver_client_key_file,
+        ),
+        LEGACY: (options.cluster_signing_legacy_unknown_cert_file, options.cluster_signing_legacy_unknown_key_file),
+    }  # fmt: skip
+    specific = {signer: files for signer, files in own.items() if any(files)}
+    if any(general) and specific:
+        raise StartError(
+            "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time"
+        )
+    for signer, files in specific.items():
+        if not all(files):
+            raise StartError(
+                f"the signer {signer} needs both --cluster-signing-*-cert-file and --cluster-signing-*-key-file"
+            )
+    if all(general):
+        return dict.fromkeys(own, Authority(*general, longest))
+    return {signer: Authority(*files, longest) for signer, files in specific.items()}
+
+
+def _build_signer(context: Context) -> Sequence[Runnable]:
+    authorities = authorities_of(context.options)
+    if not authorities:
+        return []
     requests = context.collection(CERTIFICATE_SIGNING_REQUESTS)
-    controller = context.controller("csrsigning", Signer(requests, authority, context.clock))
+    controller = context.controller("csrsigning", Signer(requests, authorities, context.clock))
     controller.watch(requests.informer)
     return [controller]
 

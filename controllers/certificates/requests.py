@@ -20,7 +20,6 @@ CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 KUBELET_SERVING = "kubernetes.io/kubelet-serving"
 LEGACY = "kubernetes.io/legacy-unknown"
-SIGNERS = (KUBELET_SERVING, KUBELET_CLIENT, CLIENT, LEGACY)
 
 _CLIENT_USAGES = {"key encipherment", "digital signature", "client auth"}
 _SERVING_USAGES = {"key encipherment", "digital signature", "server auth"}

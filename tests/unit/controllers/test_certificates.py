@@ -12,13 +12,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controllers import clusterroles
 from controllers.certificates import APPROVING, CLEANING, SIGNING
-from controllers.certificates.controller import Approver, expires_at
+from controllers.certificates.controller import Approver, authorities_of, expires_at
 from controllers.certificates.requests import InvalidRequest, check, decode
 from controllers.lib.collection import Collection
+from controllers.options import Options
 from kubeling.api.meta import Key, Object, condition_of
 from kubeling.api.resource import Resource
 from kubeling.api.resources import CERTIFICATE_SIGNING_REQUESTS, CLUSTER_ROLES
 from kubeling.client.clock import FakeClock
+from kubeling.client.errors import StartError
 from tests.unit.controllers.world import World
 
 CLIENT, SERVING = "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"
@@ -181,3 +183,22 @@ async def test_aggregated_roles_follow() -> None:
         w.api.create(CLUSTER_ROLES, {"metadata": {"name": "a", "labels": {"to": "x"}}, "rules": [{"verbs": ["get"]}]})
         await w.settle()
         assert w.get(CLUSTER_ROLES, "all")["rules"] == [{"verbs": ["get"]}]
+
+
+async def test_signers_with_an_authority_of_their_own(authority: dict[str, str]) -> None:
+    files = {
+        "cluster_signing_kubelet_serving_cert_file": authority["cluster_signing_cert_file"],
+        "cluster_signing_kubelet_serving_key_file": authority["cluster_signing_key_file"],
+    }
+    async with World(SIGNING, **files) as w:
+        w.create(CERTIFICATE_SIGNING_REQUESTS, "serving", spec_of(SERVING, dns="n1"), namespace="")
+        w.create(CERTIFICATE_SIGNING_REQUESTS, "client", spec_of(CLIENT), namespace="")
+        for name_ in ("serving", "client"):
+            w.api.update(CERTIFICATE_SIGNING_REQUESTS, "", name_, approve)
+        await w.settle()
+        assert w.get(CERTIFICATE_SIGNING_REQUESTS, "serving")["status"]["certificate"]
+        assert "certificate" not in w.get(CERTIFICATE_SIGNING_REQUESTS, "client")["status"]
+    with pytest.raises(StartError, match="at the same time"):
+        authorities_of(Options(**authority, **files))
+    with pytest.raises(StartError, match="needs both"):
+        authorities_of(Options(cluster_signing_legacy_unknown_key_file="k"))
