@@ -12,9 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-import grpc.aio
-
 from kubelet.dra.wire import (
     Answer,
     ClaimRef,
@@ -43,6 +40,8 @@ class DraError(Exception):
 
 async def _call(socket: str, method: str, request: bytes, seconds: float) -> bytes:
     """Raises DraError with the status as Go prints it."""
+    import grpc.aio  # at first use: 10 MB that most nodes do without
+
     try:
         async with grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS) as channel:
             answer: bytes = await channel.unary_unary(f"/{method}")(request, timeout=seconds)

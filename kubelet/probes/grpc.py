@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-
-import grpc
-import grpc.aio
+from typing import TYPE_CHECKING
 
 from kubelet.containers.httpget import VERSION
 from kubelet.probes.outcome import Outcome, Verdict
+
+if TYPE_CHECKING:
+    import grpc
+    import grpc.aio
 
 _METHOD = "/grpc.health.v1.Health/Check"
 _STATES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
@@ -50,6 +52,8 @@ def _code(code: grpc.StatusCode) -> str:
 
 async def probe_grpc(host: str, port: int, service: str, timeout: float) -> Outcome:
     """Connecting and asking share the timeout; a refused connection is tried again until it is over, as upstream does."""
+    import grpc.aio  # at first use: 10 MB that most nodes do without
+
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     end = asyncio.get_running_loop().time() + timeout
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
@@ -70,6 +74,8 @@ async def probe_grpc(host: str, port: int, service: str, timeout: float) -> Outc
 
 
 def _refused(err: grpc.aio.AioRpcError, timeout: float) -> Outcome:
+    import grpc
+
     code, details = err.code(), err.details() or ""
     if code is grpc.StatusCode.UNIMPLEMENTED:
         text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "
