@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from apiserver.http.encoding import compress, warning_header
 from apiserver.http.message import Request, Response
-from apiserver.registry.actions import Message, Send
+from apiserver.registry.actions import Message, Receive, Scope, Send
+from apiserver.streaming.messages import in_messages, wants_websocket
 
 _NO_STORE = (b"cache-control", b"no-cache, private")
 
@@ -30,7 +31,10 @@ async def send_response(request: Request, response: Response, send: Send) -> Non
     if request.warnings:
         headers += [warning_header(text) for text in request.warnings]
     if response.stream is not None:
-        await _stream(request, response, headers, send)
+        if request.header(b"upgrade") and wants_websocket(request.scope):
+            await _messages(request, response, headers, send)
+        else:
+            await _stream(request, response, headers, send)
         return
     if request.scope["headers"]:
         accept = request.header(b"accept-encoding")
@@ -88,6 +92,15 @@ async def _stream(request: Request, response: Response, headers: list[tuple[byte
             task.cancel()
         await asyncio.gather(pumping, leaving, return_exceptions=True)
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _messages(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+    """A watch by WebSocket."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await _stream(Request({k: v for k, v in scope.items() if k != "write"}, receive), response, headers, send)
+
+    await in_messages(app, events=True)(request.scope, request.receive, send)
 
 
 class _Raw:

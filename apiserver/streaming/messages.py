@@ -1,6 +1,7 @@
-"""A streamed answer as the messages of a WebSocket, for clients that ask for an upgrade where nothing flows upwards (logs).
+"""A streamed answer as the messages of a WebSocket, for clients that ask for an upgrade where nothing flows upwards: logs and
+watches.
 
-Source: k8s.io/apimachinery/pkg/util/httpstream/wsstream (Reader).
+Source: k8s.io/apimachinery/pkg/util/httpstream/wsstream (Reader) and k8s.io/apiserver/pkg/endpoints/handlers (HandleWS).
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ if TYPE_CHECKING:
 
 _BASE64 = "base64.binary.k8s.io"
 _SUBPROTOCOLS = ("", "binary.k8s.io", _BASE64)
+_BEARER = "base64url.bearer.authorization.k8s.io."
 _UPGRADE = frozenset({b"upgrade", b"connection", b"accept-encoding"})
 _NORMAL = 1000
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.WARNING)  # the library tells of every connection
 
 
-def in_messages(app: ASGIApp) -> ASGIApp:
+def in_messages(app: ASGIApp, *, events: bool = False) -> ASGIApp:
     """``app`` sees a plain request; what it streams with 200 goes out as messages if the client speaks WebSocket. Any other
-    upgrade is not for it."""
+    upgrade is not for it. ``events``: every line is a message of text, whatever the subprotocol."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [h for h in scope["headers"] if h[0] not in _UPGRADE and not h[0].startswith(b"sec-websocket-")]
-        if not _wants_websocket(scope):
+        if not wants_websocket(scope):
             left_alone = [h for h in scope["headers"] if h[0] != b"upgrade"]
             await app({**scope, "headers": left_alone}, receive, send)
             return
-        socket = _Socket(scope, receive, send)
+        socket = _Socket(scope, receive, send, events=events)
         try:
             await app({**scope, "headers": headers}, socket.receive, socket.send)
         finally:
@@ -45,18 +47,19 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return b",".join(value for found, value in scope["headers"] if found == name)
 
 
-def _wants_websocket(scope: Scope) -> bool:
+def wants_websocket(scope: Scope) -> bool:
     return _header(scope, b"upgrade").lower() == b"websocket" and b"upgrade" in _header(scope, b"connection").lower()
 
 
 class _Socket:
     """``receive`` and ``send`` of ASGI over a connection that is taken over once the answer turns out to be a stream."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, events: bool) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._taken: Taken | None = None
         self._protocol: Any = None
-        self._base64 = False
+        self._base64, self._events = False, events
+        self._line = b""
         self._decided = self._plain = False
 
     async def send(self, message: Message) -> None:
@@ -70,7 +73,12 @@ class _Socket:
         elif self._plain:
             await self._send(message)
         elif data := message.get("body"):
-            await self._tell(data)
+            if not self._events:
+                await self._tell(data)
+                return
+            *lines, self._line = (self._line + data).split(b"\n")
+            for line in lines:
+                await self._tell(line + b"\n")
 
     async def _open(self) -> None:
         """The handshake; a client that is not content with our subprotocols is sent away."""
@@ -78,14 +86,18 @@ class _Socket:
         from websockets.typing import Subprotocol
 
         offered = [p.strip() for p in _header(self._scope, b"sec-websocket-protocol").decode("latin-1").split(",")]
-        chosen = next((p for p in offered if p in _SUBPROTOCOLS), None)
+        chosen: str | None
+        if self._events:
+            chosen = next((p for p in offered if not p.startswith(_BEARER)), "")
+        else:
+            chosen = next((p for p in offered if p in _SUBPROTOCOLS), None)
         if chosen is None:
             known = " ".join(_SUBPROTOCOLS)
             await self._refuse(
                 403, f"requested protocol(s) are not supported: [{' '.join(offered)}]; supports [{known}]"
             )
             return
-        self._base64 = chosen == _BASE64
+        self._base64 = chosen == _BASE64 and not self._events
         self._protocol = ServerProtocol(
             subprotocols=[Subprotocol(chosen)] if chosen else None,
             select_subprotocol=(lambda _, __: Subprotocol(chosen)) if chosen else None,
@@ -102,7 +114,10 @@ class _Socket:
             return
         self._taken = self._scope["take_over"]()
         self._protocol.send_response(response)
-        await self._tell(b"")
+        if self._events:
+            await self._flush(self._taken)
+        else:
+            await self._tell(b"")
 
     async def _refuse(self, status: int, why: str) -> None:
         headers = [
@@ -117,7 +132,9 @@ class _Socket:
 
         if self._taken is None or self._protocol.state is not State.OPEN:
             return
-        if self._base64:
+        if self._events:
+            self._protocol.send_text(data)
+        elif self._base64:
             self._protocol.send_text(base64.b64encode(data))
         else:
             self._protocol.send_binary(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import ssl
 import threading
@@ -130,6 +131,23 @@ def test_logs_come_as_messages_of_a_websocket(
     assert messages[0] == b""
     assert messages[1].startswith(expected)
     assert "upgrade" not in kubelet.heard[0].lower()
+
+
+def test_a_watch_comes_as_messages_of_a_websocket(
+    apiserver: ApiServer, api: httpx.Client, namespace: str, pod: str
+) -> None:
+    url = f"{apiserver.url.replace('https', 'wss')}/api/v1/namespaces/{namespace}/pods?watch=1"
+    with connect(url, ssl=unverified(), additional_headers={"authorization": f"Bearer {ADMIN}"}) as client:
+        first = json.loads(client.recv(10))
+        api.patch(
+            pod, json={"metadata": {"labels": {"a": "b"}}}, headers={"content-type": "application/merge-patch+json"}
+        )
+        second = json.loads(client.recv(10))
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in (first, second)] == [
+        ("ADDED", "p"),
+        ("MODIFIED", "p"),
+    ]
+    assert api.get(f"{pod}").status_code == 200
 
 
 def test_node_proxy_reaches_no_loopback(api: httpx.Client, pod: str, kubelet: Kubelet) -> None:

@@ -33,13 +33,16 @@ class Taken:
         self.closed = True
 
 
-async def ask(headers: list[tuple[bytes, bytes]], status: int = 200) -> tuple[list[Message], Taken, list[bytes]]:
+async def ask(
+    headers: list[tuple[bytes, bytes]], status: int = 200, *, events: bool = False
+) -> tuple[list[Message], Taken, list[bytes]]:
     taken, answered, seen = Taken(), list[Message](), list[bytes]()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.extend(name for name, _ in scope["headers"])
         await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b"hello", "more_body": True})
+        await send({"type": "http.response.body", "body": b"hello" + b"\nhal" * events, "more_body": True})
+        await send({"type": "http.response.body", "body": b"lo\n" * events, "more_body": True})
         if taken.sent:
             assert (await receive())["type"] == "http.disconnect"
         await send({"type": "http.response.body", "body": b""})
@@ -50,7 +53,9 @@ async def ask(headers: list[tuple[bytes, bytes]], status: int = 200) -> tuple[li
     async def receive() -> Any:
         raise AssertionError("nobody asks")
 
-    await in_messages(app)({"type": "http", "headers": headers, "take_over": lambda: taken}, receive, send)
+    await in_messages(app, events=events)(
+        {"type": "http", "headers": headers, "take_over": lambda: taken}, receive, send
+    )
     return answered, taken, seen
 
 
@@ -83,3 +88,11 @@ async def test_what_becomes_no_websocket_is_answered_plainly(headers: Any, statu
     answered, taken, seen = await ask(headers, status)
     assert (answered[0]["status"], taken.sent, taken.closed) == (expected, b"", False)
     assert b"upgrade" not in seen
+
+
+async def test_events_are_messages_of_text_one_by_one() -> None:
+    token = b"base64url.bearer.authorization.k8s.io.dG9rZW4"
+    _, taken, _ = await ask([*HANDSHAKE, (b"sec-websocket-protocol", token + b", base64.binary.k8s.io")], events=True)
+    head, _, frames = taken.sent.partition(b"\r\n\r\n")
+    assert b"Sec-WebSocket-Protocol: base64.binary.k8s.io\r\n" in head + b"\r\n"
+    assert frames == b"\x81\x06hello\n" + b"\x81\x06hallo\n" + b"\x88\x02\x03\xe8"
