@@ -34,11 +34,11 @@ class ComponentSpec:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Loopback ports that a cluster keeps over restarts; ``kubelets`` has one a node."""
+    """Ports that a cluster keeps over restarts: etcd's on loopback, the kubelets' one on the address of each node."""
 
     etcd: int
     etcd_peer: int
-    kubelets: tuple[int, ...] = ()
+    kubelet: int = KUBELET_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ def _kubelets(layout: Layout) -> Iterator[ComponentSpec]:
             "hostname-override": node,
             "node-ip": network.node_address(i),
             "address": network.node_address(i),  # not all of them: clusters side by side keep their ports apart
-            "port": str(layout.ports.kubelets[i]),
+            "port": str(layout.ports.kubelet),
             "cluster-dns": config.service_address(10),
             "cluster-domain": config.cluster_domain,
             "root-dir": str(layout.paths.kubelet_root(node)),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from kubeling.client.cgroupfs import remove_cluster_groups
 from kubeling.cluster import supervisor
-from kubeling.cluster.components import KUBELET_PORT, Hosts, Layout, Ports, plan_components
+from kubeling.cluster.components import Hosts, Layout, Ports, plan_components
 from kubeling.cluster.config import ClusterConfig
 from kubeling.cluster.credentials import write_credentials
 from kubeling.cluster.down import remove_service_rules, unmount_below
@@ -47,7 +47,7 @@ def compose_layout(environment: Mapping[str, str]) -> Layout:
     return Layout(
         config,
         ClusterPaths(Path(environment.get("KUBELING_STATE", "/var/lib/kubeling/compose"))),
-        Ports(2379, 2380, (KUBELET_PORT,)),
+        Ports(2379, 2380),
         network,
         Hosts(etcd="etcd", server="apiserver", advertise=str(subnet[_APISERVER_HOST])),
     )

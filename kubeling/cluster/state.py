@@ -26,7 +26,7 @@ def load(paths: ClusterPaths) -> tuple[ClusterConfig, Ports] | None:
     try:
         document = json.loads(paths.config.read_text())
         ports = document["ports"]
-        known = Ports(ports["etcd"], ports["etcd_peer"], tuple(ports["kubelets"]))
+        known = Ports(ports["etcd"], ports["etcd_peer"], ports["kubelet"])
         return ClusterConfig(**document["config"]), known
     except FileNotFoundError:
         return None
@@ -36,8 +36,8 @@ def load(paths: ClusterPaths) -> tuple[ClusterConfig, Ports] | None:
         ) from err
 
 
-def choose_ports(config: ClusterConfig) -> Ports:
-    """Free loopback ports; the first kubelet gets 10250 where that is free."""
+def choose_ports() -> Ports:
+    """Free ports; the kubelets get 10250 unless somebody listens there on all addresses."""
     taken: list[socket.socket] = []
 
     def free(wanted: int = 0) -> int:
@@ -50,8 +50,7 @@ def choose_ports(config: ClusterConfig) -> Ports:
         return int(probe.getsockname()[1])
 
     try:
-        kubelets = tuple(free(KUBELET_PORT + i) for i in range(config.nodes)) if "kubelet" in config.components else ()
-        return Ports(free(), free(), kubelets)
+        return Ports(free(), free(), free(KUBELET_PORT))
     finally:
         for probe in taken:
             probe.close()

@@ -54,7 +54,7 @@ async def up(config: ClusterConfig, wait_seconds: float, report: Report, kubecon
     check_kubeconfig(kubeconfig or default_path())
     if "apiserver" in config.components:
         state.check_port_is_free(config.bind_address, config.port)
-    ports = remembered[1] if remembered else state.choose_ports(config)
+    ports = remembered[1] if remembered else state.choose_ports()
     try:
         return await _start(config, paths, ports, wait_seconds, report, kubeconfig)
     except BaseException:

@@ -12,7 +12,7 @@ NETWORK = PodNetwork("kubeling-dev", ipaddress.IPv4Network("10.244.0.0/16"), "10
 
 @pytest.fixture
 def layout(tmp_path):
-    return Layout(ClusterConfig(nodes=2), ClusterPaths(tmp_path), Ports(2001, 2002, (10250, 10251)), NETWORK)
+    return Layout(ClusterConfig(nodes=2), ClusterPaths(tmp_path), Ports(2001, 2002), NETWORK)
 
 
 def flags(spec):
@@ -56,11 +56,12 @@ def test_the_api_server_is_as_secure_as_kubeadm_makes_it(layout):
     assert apiserver["enable-bootstrap-token-auth"] == "true"
 
 
-def test_each_kubelet_has_its_own_name_address_port_and_folder(layout):
+def test_each_kubelet_has_its_own_name_address_and_folder_and_all_the_usual_port(layout):
     kubelets = [flags(s) for s in plan_components(layout) if s.name.startswith("kubelet")]
-    for flag in ("hostname-override", "node-ip", "port", "root-dir", "kubeconfig", "tls-cert-file"):
+    for flag in ("hostname-override", "node-ip", "root-dir", "kubeconfig", "tls-cert-file"):
         assert len({k[flag] for k in kubelets}) == 2, flag
     assert [k["address"] for k in kubelets] == [k["node-ip"] for k in kubelets]
+    assert {k["port"] for k in kubelets} == {"10250"}  # where tools look for a node's kubelet
 
 
 def test_components_are_the_users_that_the_default_roles_name(layout):
@@ -79,9 +80,7 @@ def test_etcd_takes_only_clients_with_a_certificate(layout):
 
 def test_compose_hosts_name_etcd_and_the_api_server(tmp_path):
     hosts = Hosts(etcd="etcd", server="apiserver", advertise="10.253.127.1")
-    layout = Layout(
-        ClusterConfig(bind_address="0.0.0.0"), ClusterPaths(tmp_path), Ports(2379, 2380, (1,)), NETWORK, hosts
-    )
+    layout = Layout(ClusterConfig(bind_address="0.0.0.0"), ClusterPaths(tmp_path), Ports(2379, 2380, 1), NETWORK, hosts)
     apiserver = flags(next(s for s in plan_components(layout) if s.name == "apiserver"))
     assert apiserver["etcd-servers"] == "https://etcd:2379"
     assert apiserver["advertise-address"] == "10.253.127.1"
@@ -93,7 +92,7 @@ def test_compose_hosts_name_etcd_and_the_api_server(tmp_path):
 
 def test_extra_arguments_come_last(tmp_path):
     config = ClusterConfig(extra_args={"scheduler": ["--v=5"]})
-    layout = Layout(config, ClusterPaths(tmp_path), Ports(1, 2, (3,)), NETWORK)
+    layout = Layout(config, ClusterPaths(tmp_path), Ports(1, 2, 3), NETWORK)
     assert next(s for s in plan_components(layout) if s.name == "scheduler").argv[-1] == "--v=5"
 
 
