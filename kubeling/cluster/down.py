@@ -30,12 +30,11 @@ async def down(paths: ClusterPaths, report: Report, kubeconfig: Path | None = No
 
     What cannot be removed does not keep the rest: it is told at the end. Raises ClusterError.
     """
-    remembered = state.load(paths) if paths.config.exists() else None
+    config = _remembered(paths)
     existed = paths.root.exists()
     await stop_processes(paths, report)
     problems: list[ClusterError] = []
-    if remembered is not None:
-        config = remembered[0]
+    if config is not None:
         if config.needs_node:
             problems += await _remove_node_parts(config, report)
         try:
@@ -50,6 +49,15 @@ async def down(paths: ClusterPaths, report: Report, kubeconfig: Path | None = No
     if paths.root.exists():
         shutil.rmtree(paths.root)
     return existed
+
+
+def _remembered(paths: ClusterPaths) -> ClusterConfig | None:
+    """The settings. Damaged ones are no reason to keep the cluster: what belongs to it is found by its name."""
+    try:
+        remembered = state.load(paths)
+    except ClusterError:
+        return ClusterConfig(name=paths.root.name)
+    return remembered[0] if remembered else None
 
 
 async def stop_processes(paths: ClusterPaths, report: Report) -> None:

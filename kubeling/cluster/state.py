@@ -26,7 +26,7 @@ def load(paths: ClusterPaths) -> tuple[ClusterConfig, Ports] | None:
     try:
         document = json.loads(paths.config.read_text())
         ports = document["ports"]
-        known = Ports(ports["etcd"], ports["etcd_peer"], ports["kubelet"])
+        known = Ports(ports["etcd"], ports["etcd_peer"], ports.get("kubelet", KUBELET_PORT))
         return ClusterConfig(**document["config"]), known
     except FileNotFoundError:
         return None

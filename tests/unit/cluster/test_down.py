@@ -1,6 +1,10 @@
 from pathlib import Path
 
-from kubeling.cluster.down import mounts_below
+import pytest
+
+from kubeling.cluster import down as taking_down
+from kubeling.cluster.down import down, mounts_below
+from kubeling.cluster.paths import ClusterPaths
 
 MOUNTINFO = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -15,3 +19,20 @@ def test_only_mounts_of_the_cluster_and_the_deepest_first():
         "/var/lib/kubeling/dev/kubelet/pods/a/v/with space",
         "/var/lib/kubeling/dev/kubelet/pods/a/v",
     ]
+
+
+async def test_damaged_settings_do_not_keep_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read is told to be mended by this very command: it goes by the name."""
+    paths = ClusterPaths(tmp_path / "mine")
+    paths.root.mkdir()
+    paths.config.write_text("{")
+    removed: list[tuple[str, str]] = []
+
+    async def remove(config, report):
+        removed.append((config.name, config.network))
+        return []
+
+    monkeypatch.setattr(taking_down, "_remove_node_parts", remove)
+    assert await down(paths, print, tmp_path / "kubeconfig")
+    assert removed == [("mine", "kubeling-mine")]
+    assert not paths.root.exists()
