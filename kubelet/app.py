@@ -27,6 +27,7 @@ from kubelet.parts import (
     make_api,
     make_cgroups,
     make_images,
+    make_logs,
     make_node_facts,
     make_runtime,
     make_starter,
@@ -130,10 +131,9 @@ class Kubelet:
         hooks = HookRunner(runtime, clock, self.http, self.recorder)
         root = Path(options.root_dir)
         self.plugins = Plugins(root / "plugins_registry", clock)
-        claims = Claims(root, self.objects, self.plugins)
-        starter = make_starter(
-            options, runtime, self.images, self.objects, services, self.recorder, hooks, node, self.allocatable, claims
-        )
+        claims, self.logs = Claims(root, self.objects, self.plugins), make_logs(options)
+        parts = self.images, self.objects, services, self.recorder, hooks, node, self.allocatable, claims, self.logs
+        starter = make_starter(options, runtime, *parts)
         exits = Exits(clock)
         self.cgroups = make_cgroups(options, self.settings, self.machine, self.recorder)
         self.api_pods = ApiPods(self.client, self.settings.name, clock) if self.client else None
@@ -155,6 +155,7 @@ class Kubelet:
             release=self._release,
             cgroups=self.cgroups,
             claims=claims,
+            logs=self.logs,
             fits=self.entrance.fits,
             backoff=Backoff(maximum=timedelta(seconds=options.max_container_restart_period)),
         )
@@ -234,6 +235,7 @@ class Kubelet:
         try:
             await asyncio.to_thread(self.pods_folder.mkdir, parents=True, exist_ok=True)
             await self.images.load()
+            await self.logs.start()
             engine = await self.runtime.version()
             check_cgroup_version(self.options, engine)
             await self.cgroups.start(engine)

@@ -134,6 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("imageMaximumGCAge", "image_maximum_gc_age", _same, go_duration),
     Setting("imagePullCredentialsVerificationPolicy", "image_pull_credentials_verification_policy"),
     Setting("preloadedImagesVerificationAllowlist", "preloaded_images_verification_allowlist"),
+    Setting("podLogsDir", "pod_logs_dir"),
     Setting("containerLogMaxSize", "container_log_max_size"),
     Setting("containerLogMaxFiles", "container_log_max_files"),
     Setting("serializeImagePulls", "serialize_image_pulls"),
@@ -167,6 +168,7 @@ EMPTY_IS_NONE = frozenset(
         "clusterDomain",
         "cgroupDriver",
         "containerLogMaxSize",
+        "podLogsDir",
         "tlsMinVersion",
         "authorization.mode",
         "authentication.webhook.cacheTTL",
@@ -201,7 +203,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     **dict.fromkeys(
         ("containerRuntimeEndpoint", "imageServiceEndpoint", "runtimeRequestTimeout"), "the runtime is Docker"
     ),
-    **dict.fromkeys(("podLogsDir", "containerLogMonitorInterval", "containerLogMaxWorkers"), "Docker keeps the logs"),
+    **dict.fromkeys(("containerLogMonitorInterval", "containerLogMaxWorkers"), "Docker keeps the logs"),
     "syncFrequency": "a pod is looked at every minute",
     "fileCheckFrequency": "static pods are looked for every second",
     "httpCheckFrequency": "there are no static pods from URLs",

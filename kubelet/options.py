@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from kubeling.client import podlogs
 from kubeling.client.flags import CommonOptions, Seconds, StringMap, Strings
 
 
@@ -89,6 +90,9 @@ class Options(CommonOptions):
     preloaded_images_verification_allowlist: Strings = Field(
         default_factory=list,
         description="repositories that NeverVerifyAllowlistedImages lets everyone use (host/path/*)",
+    )
+    pod_logs_dir: str = Field(
+        str(podlogs.PODS), description="config file's: folder of links to container logs, by pod; an absolute path"
     )
     container_log_max_size: str = Field("10Mi", description="size at which a container's log goes on in a new file")
     container_log_max_files: int = Field(5, ge=2, description="files that are kept of a container's log")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from kubelet.images.records import PullRecords
 from kubelet.node.machine import Machine
 from kubelet.node.status import NodeSettings, capacity
 from kubelet.options import Options
+from kubelet.pods.logs import LinkedLogs, NoPodLogs, PodLogs
 from kubelet.pods.manager import PodManager
 from kubelet.pods.mounts import ClusterDns, PodMounts
 from kubelet.pods.objects import ApiObjects, NoObjects
@@ -121,6 +124,7 @@ def make_starter(
     node: NodeFacts,
     allocatable: Mapping[str, str],
     claims: Claims,
+    logs: PodLogs,
 ) -> ContainerStarter:
     may_mount = options.runtime == "docker"  # a simulated container reads nothing
     dns = ClusterDns(tuple(options.cluster_dns), options.cluster_domain, Path(options.resolv_conf))
@@ -134,9 +138,27 @@ def make_starter(
         node=node,
         mounts=PodMounts(Path(options.root_dir) / "pods", node, dns, may_mount=may_mount),
         claims=claims,
+        logs=logs,
     )
     starter.allocatable = allocatable
     return starter
+
+
+def make_logs(options: Options) -> PodLogs:
+    folder = options.pod_logs_dir
+    problem = ""
+    if not folder.startswith("/"):
+        problem = "must be absolute path"
+    elif normpath(folder) != folder:
+        problem = "must be normalized"
+    elif not folder.isascii():
+        problem = "mut contains ASCII characters only"  # upstream's own words
+    if problem:
+        quoted = json.dumps(folder, ensure_ascii=False)
+        raise StartError(
+            f"failed to validate kubelet configuration, error: invalid configuration: pod logs path {quoted} {problem}"
+        )
+    return LinkedLogs(Path(folder)) if options.runtime == "docker" else NoPodLogs()
 
 
 def make_images(options: Options, runtime: Runtime, clock: Clock) -> ImageManager:

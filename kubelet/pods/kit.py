@@ -12,6 +12,7 @@ from kubelet.dra.claims import NoClaims, PodClaims
 from kubelet.pods.allocation import Fits
 from kubelet.pods.backoff import Backoff
 from kubelet.pods.killer import Exits, Killer
+from kubelet.pods.logs import NoPodLogs, PodLogs
 from kubelet.pods.recorder import Recorder
 from kubelet.pods.starter import ContainerStarter
 from kubelet.probes.manager import ProbeManager
@@ -42,5 +43,6 @@ class Kit:
     release: Callable[[str], None]
     cgroups: Cgroups = field(default_factory=NoCgroups)
     claims: PodClaims = field(default_factory=NoClaims)
+    logs: PodLogs = field(default_factory=NoPodLogs)
     fits: Fits = lambda pod: None
     backoff: Backoff = field(default_factory=Backoff)

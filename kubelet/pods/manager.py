@@ -270,6 +270,7 @@ class PodManager:
                 await runtime.remove_container(container.id)
             for sandbox in record.sandboxes:
                 await runtime.remove_sandbox(sandbox.id)
+        await self._kit.logs.remove(uid)  # before the folder that tells whose they are
         await self._kit.volumes.tear_down(uid)
         await self._kit.cgroups.remove(uid)
         self._kit.release(uid)

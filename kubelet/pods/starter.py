@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from kubelet.dra.claims import Claims, NoClaims
 from kubelet.pods import spec as podspec
 from kubelet.pods.actions import Start
 from kubelet.pods.failure import ContainerFailure
+from kubelet.pods.logs import NoPodLogs, PodLogs
 from kubelet.pods.metrics import IMAGE_VOLUMES, IMAGE_VOLUMES_FAILED, IMAGE_VOLUMES_MOUNTED
 from kubelet.pods.mounts import PodMounts
 from kubelet.pods.pulls import PodImages, image_labels
@@ -34,9 +36,12 @@ from kubelet.pods.runtimeclass import require_engine_abilities, runtime_handler
 from kubelet.pods.services import Services
 from kubelet.runtime.protocol import Runtime, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, PodRecord, SandboxRecord
+from kubelet.runtime.specs import PodRef
 from kubelet.volumes.base import Objects, ObjectUnavailable
 from kubeling.api.meta import Object
 from kubeling.api.resources import CONFIG_MAPS, SECRETS
+
+log = logging.getLogger(__name__)
 
 
 class ContainerStarter:
@@ -54,10 +59,11 @@ class ContainerStarter:
         node: NodeFacts,
         mounts: PodMounts,
         claims: Claims | NoClaims | None = None,
+        logs: PodLogs | None = None,
     ) -> None:
         self._runtime, self._images, self._objects, self._services = runtime, images, objects, services
         self._recorder, self._hooks, self._node, self._mounts = recorder, hooks, node, mounts
-        self._claims = claims or NoClaims()
+        self._claims, self._logs = claims or NoClaims(), logs or NoPodLogs()
         self._passwds: dict[str, str] = {}  # by image id
         self.allocatable: Mapping[str, str] = {}
 
@@ -94,8 +100,17 @@ class ContainerStarter:
             tell("Warning", "Failed", f"Error: {why}")
             raise ContainerFailure("RunContainerError", str(err)) from err
         tell("Normal", "Started", "Container started")
-        await self._post_start(pod, step.container, container_id, sandbox)
+        # beside the hook, which may take its time: what it and the container say can be collected meanwhile
+        await asyncio.gather(
+            self._post_start(pod, step.container, container_id, sandbox), self._show_logs(observed.pod)
+        )
         return container_id
+
+    async def _show_logs(self, pod: PodRef) -> None:
+        try:
+            await self._logs.settle(await self._runtime.pod(pod))
+        except RuntimeFailure as err:  # the pod's next sync sees to it
+            log.debug("Links to the logs of pod %s/%s: %s", pod.namespace, pod.name, err)
 
     async def _show(
         self, images: Mapping[str, ImageRecord], volumes: Mapping[str, VolumePath]

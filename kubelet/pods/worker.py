@@ -194,6 +194,7 @@ class PodWorker:
             return
         self._current.allocation.consider(self.pod)
         observed = await self._current.observe()
+        await self._kit.logs.settle(observed)
         actions = self._decide(observed)
         if observed.sandbox is None and not actions.create_sandbox:
             await self._report.publish(observed)
@@ -277,7 +278,10 @@ class PodWorker:
     async def _clean_up(self) -> None:
         """The pod has gone: nothing of it stays, then its API object goes."""
         observed = await self._current.observe()
-        await asyncio.gather(*(self._kit.runtime.remove_container(c.id) for c in observed.containers))
+        await asyncio.gather(
+            *(self._kit.runtime.remove_container(c.id) for c in observed.containers),
+            self._kit.logs.remove(self.ref.uid),
+        )
         await self._kit.volumes.tear_down(self.ref.uid)
         await self._kit.cgroups.remove(self.ref.uid)
         self._report.forget(observed)

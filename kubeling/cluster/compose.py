@@ -25,7 +25,7 @@ from kubeling.cluster import supervisor
 from kubeling.cluster.components import Hosts, Layout, Ports, plan_components
 from kubeling.cluster.config import ClusterConfig
 from kubeling.cluster.credentials import write_credentials
-from kubeling.cluster.down import remove_service_rules, unmount_below
+from kubeling.cluster.down import remove_log_links, remove_service_rules, unmount_below
 from kubeling.cluster.errors import ClusterError
 from kubeling.cluster.network import PodNetwork, docker_engine, remove_containers
 from kubeling.cluster.paths import ClusterPaths
@@ -99,6 +99,7 @@ async def _clean_node(layout: Layout) -> None:
     await remove_service_rules(layout.config.network)
     remove_cluster_groups(layout.config.name)
     unmount_below(layout.paths.root / "kubelet")
+    remove_log_links(layout.paths.root / "kubelet")
     shutil.rmtree(layout.paths.root / "kubelet", ignore_errors=True)
 
 

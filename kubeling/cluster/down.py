@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kubeling.client.cgroupfs import remove_cluster_groups
 from kubeling.client.kubeconfig import default_path
+from kubeling.client.podlogs import remove_pod_logs
 from kubeling.cluster import state
 from kubeling.cluster.config import ClusterConfig
 from kubeling.cluster.errors import ClusterError
@@ -44,6 +45,10 @@ async def down(paths: ClusterPaths, report: Report, kubeconfig: Path | None = No
             problems.append(err)
     unmount_below(paths.root)
     problems += _remove_groups(paths.root.name)
+    try:
+        remove_log_links(paths.root / "kubelet")
+    except ClusterError as err:
+        problems.append(err)
     if problems:  # the settings stay, so that the command can be repeated
         raise problems[0]
     if paths.root.exists():
@@ -131,6 +136,17 @@ async def remove_service_rules(table: str) -> None:
             f"the service rules of {table} are left: {text[-1] if text else process.returncode}",
             f"remove them: nft delete table inet {table}",
         )
+
+
+def remove_log_links(kubelets: Path) -> None:
+    """Removes what leads to the logs of the cluster's pods from the machine's folders of logs.
+
+    ``kubelets`` has the root folder of every kubelet, and so the UIDs of their pods. Raises ClusterError.
+    """
+    try:
+        remove_pod_logs({folder.name for folder in kubelets.glob("*/pods/*")})
+    except OSError as err:
+        raise ClusterError(f"cannot remove links to logs: {err}", "remove them from /var/log/pods") from err
 
 
 def mounts_below(root: Path, mountinfo: str) -> list[str]:

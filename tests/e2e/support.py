@@ -115,7 +115,8 @@ def api_away(cluster: Cluster) -> Iterator[None]:
 
 
 def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
-    """What a cluster that is gone left behind: containers, networks, nft tables, mounts, processes, state, iptables rules.
+    """What a cluster that is gone left behind: containers, networks, nft tables, mounts, processes, state, logs,
+    iptables rules.
 
     ``shell`` runs a command on the cluster's network and engine.
     """
@@ -138,11 +139,25 @@ def leftovers(name: str, shell: Callable[..., str] = run) -> list[str]:
     found += [f"control group {path}" for path in Path("/sys/fs/cgroup").glob(f"*/kubeling/{name}")]
     if Path(f"/var/lib/kubeling/{name}").exists():
         found.append("state folder")
-    return found
+    return found + forgotten_logs(shell)
+
+
+def forgotten_logs(shell: Callable[..., str] = run) -> list[str]:
+    """Folders of logs of pods that no kubelet of this machine knows any more, and links into folders that have gone.
+
+    Clusters share the machine's folders of logs: what another one still knows is no leak.
+    """
+    folders = list(Path("/var/log/pods").glob("*_*_*"))
+    links = [p.readlink() for p in Path("/var/log/containers").glob("*.log") if p.is_symlink()]
+    known = {p.name for p in Path("/var/lib/kubeling").glob("*/kubelet/*/pods/*")}
+    known |= set(shell("docker", "ps", "-a", "--format", '{{.Label "io.kubernetes.pod.uid"}}').split())
+    found = [f"logs {p}" for p in folders if p.name.split("_", 2)[2] not in known and p.exists()]
+    return found + [f"link to {p}" for p in links if not p.parents[1].exists()]
 
 
 def leaks(cluster: Cluster) -> list[str]:
-    """What a running cluster holds of pods that the API does not know: containers, endpoints, mounts, folders, control groups."""
+    """What a running cluster holds of pods that the API does not know: containers, endpoints, mounts, folders, logs,
+    control groups."""
     show = (
         '{{.ID}} {{or (.Label "io.kubernetes.pod.uid") "none"}} {{or (.Label "io.kubernetes.container.name") .Names}}'
     )
@@ -159,6 +174,7 @@ def leaks(cluster: Cluster) -> list[str]:
     uids = {p["metadata"]["uid"] for p in pods}
     uids |= {p["metadata"].get("annotations", {}).get("kubernetes.io/config.mirror", "") for p in pods}
     found = [f"container {line}" for line in lines if line.split()[1] not in uids]
+    found += forgotten_logs(cluster.run)
     running = cluster.run("docker", "ps", "-q", "--no-trunc", "--filter", mine).split()
     alive = [line.split()[1] for line in lines if line.endswith(" POD") and line.split()[0] in running]
     found += [f"second sandbox of pod {uid}" for uid in set(alive) if alive.count(uid) > 1]

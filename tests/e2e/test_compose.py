@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import IMAGE, Cluster, cluster_environment, eventually, free_port, run
+from tests.e2e.support import IMAGE, Cluster, cluster_environment, eventually, forgotten_logs, free_port, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +58,7 @@ def composed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         shutil.rmtree(state, ignore_errors=True)
     assert run("docker", "ps", "-aq", "--filter", "label=kubeling.cluster=compose") == ""
     assert "kubeling-compose" not in run("docker", "network", "ls", "--format", "{{.Name}}").split()
+    assert forgotten_logs() == []
     assert "kubeling-compose" not in run("nft", "list", "tables")
     assert not [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{state}/" in line]
 
@@ -75,5 +76,9 @@ def test_the_composed_cluster_serves_a_page_to_a_pod(composed: Cluster) -> None:
     )
     assert "Hello from web-" in out
     assert "listens on port" in composed.kubectl("logs", "deploy/web")
+    assert all(
+        "listens on port" in log.read_text() for log in Path("/var/log/containers").glob("web-*_default_web-*.log")
+    )
+    assert len(list(Path("/var/log/containers").glob("web-*_default_web-*.log"))) == 2
     node_port = composed.kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}")
     assert "Hello" in run("curl", "-s", "--max-time", "5", f"http://127.0.0.1:{node_port}/")

@@ -114,7 +114,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     while (node.containers("-a") or list(pods.iterdir())) and time.monotonic() < end:
         time.sleep(0.1)
     groups = list(Path("/sys/fs/cgroup").glob(f"*/kubeling/{node.cluster}/**/pod*"))
-    left = node.containers("-a"), list(pods.iterdir()), groups
+    logs = [f for f in Path("/var/log/pods").iterdir() if f.name.startswith("default_") and "-n1_" in f.name]
+    left = node.containers("-a"), list(pods.iterdir()), groups, logs
     node.stop()
     for container in node.containers("-a"):
         docker("rm", "-f", container)
@@ -123,7 +124,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         docker("network", "rm", network)
     shutil.rmtree(node.folder, ignore_errors=True)
     remove_cluster_groups(node.cluster)
-    assert left == ([], [], []), "the kubelet left something behind"
+    assert left == ([], [], [], []), "the kubelet left something behind"
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +159,10 @@ async def test_logs(node: Node, web: str) -> None:
     await wait_served(node)
     line = "version 1 listens on port 8080"
     assert node.get("/containerLogs/default/web-n1/web?tailLines=1").text == line + "\n"
+    (linked,) = Path("/var/log/containers").glob(f"web-n1_default_web-{web}.log")
+    pods = [p["metadata"] for p in node.get("/pods").json()["items"]]
+    (uid,) = (p["annotations"]["kubernetes.io/config.hash"] for p in pods if p["name"] == "web-n1")
+    assert line in linked.read_text() and f"/default_web-n1_{uid}/web/" in str(linked.readlink())
     assert node.get("/containerLogs/default/web-n1/web?limitBytes=7").text == "version"
     stamped = node.get("/containerLogs/default/web-n1/web?timestamps=true").text.splitlines()[0]
     assert stamped.partition(" ")[2] == line

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.support import IMAGE, Cluster, Kubectl, eventually
+from tests.e2e.support import IMAGE, Cluster, Kubectl, eventually, run
 
 
 def pod(name: str, *, container: dict[str, Any] | None = None, **spec: Any) -> str:
@@ -109,6 +109,17 @@ def test_restarted_containers_after_failed_liveness(cluster: Cluster, namespace:
     probe = {"httpGet": {"path": "/nope", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
     cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=pod("p", container={"livenessProbe": probe}))
     wait_for(cluster, namespace, "p", lambda s: first(s).get("restartCount", 0) >= 1)
+    uid = cluster.get("pod", "p", "-n", namespace)["metadata"]["uid"]
+
+    def linked() -> bool:
+        """The logs of both runs are where collectors look for them."""
+        found = first(status(cluster, namespace, "p"))
+        before = f"/var/log/pods/{namespace}_p_{uid}/c/{found['restartCount'] - 1}.log"
+        now = f"/var/log/containers/p_{namespace}_c-{found['containerID'].removeprefix('docker://')}.log"
+        assert "listens on port 8080" in run("cat", before) and "listens on port 8080" in run("cat", now)
+        return run("readlink", now) == f"/var/log/pods/{namespace}_p_{uid}/c/{found['restartCount']}.log\n"
+
+    eventually(linked)
 
     def told() -> bool:
         events = {(e["reason"], e["message"]) for e in cluster.get("events", "-n", namespace)["items"]}

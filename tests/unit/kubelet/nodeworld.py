@@ -13,6 +13,7 @@ from kubelet.containers.hooks import HookRunner
 from kubelet.images.manager import ImageManager
 from kubelet.pods.killer import Exits, Killer
 from kubelet.pods.kit import Kit
+from kubelet.pods.logs import NoPodLogs, PodLogs
 from kubelet.pods.manager import PodManager
 from kubelet.pods.mounts import ClusterDns, PodMounts
 from kubelet.pods.objects import NoObjects
@@ -158,6 +159,7 @@ class NodeWorld:
         self.answers = Answers()
         self.http: Any = None  # no hook here speaks HTTP
         self.folder = folder
+        self.logs: PodLogs = NoPodLogs()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -172,7 +174,7 @@ class NodeWorld:
         dns = ClusterDns(("10.96.0.10",), "cluster.local", folder / "none")
         starter = ContainerStarter(
             runtime=runtime, services=NoServices(), objects=NoObjects(), recorder=events, hooks=hooks, node=node,
-            images=images, mounts=PodMounts(folder, node, dns, may_mount=False),
+            images=images, mounts=PodMounts(folder, node, dns, may_mount=False), logs=self.logs,
         )  # fmt: skip
         pods = ApiPods(client, NODE, clock)
         self.reporter = StatusReporter(client, pods.latest, clock)
@@ -180,7 +182,7 @@ class NodeWorld:
             runtime=runtime, starter=starter, killer=Killer(runtime, hooks, events, clock, exits, "192.0.2.1"), exits=exits,
             volumes=VolumeManager(folder, objects=NoObjects(), tokens=NoTokens(), recorder=events, clock=clock),
             probes=ProbeManager(prober, events, clock), recorder=events, clock=clock, node=node, pods_folder=folder,
-            publish=self.reporter.publish, finish=self.reporter.finish, release=lambda uid: None,
+            publish=self.reporter.publish, finish=self.reporter.finish, release=lambda uid: None, logs=self.logs,
         )  # fmt: skip
         self.pods = PodManager(self.kit, lambda pod, others: None, lambda: pods.synced)
         pods.follow(self.pods.put, self.pods.drop)

@@ -175,6 +175,12 @@ def test_what_was_not_said_is_not_shown(tmp_path: Path) -> None:
     assert configuration_of(merged(tmp_path, "singleProcessOOMKill: true"), {})["singleProcessOOMKill"] is True
 
 
+def test_an_empty_folder_of_logs_is_the_default(tmp_path: Path) -> None:
+    assert merged(tmp_path, 'podLogsDir: ""').pod_logs_dir == "/var/log/pods"
+    options = merged(tmp_path, "podLogsDir: /srv/logs")
+    assert options.pod_logs_dir == configuration_of(options, {})["podLogsDir"] == "/srv/logs"
+
+
 def test_fewer_pods_on_few_processors(tmp_path: Path) -> None:
     machine = Machine(2, 1 << 30, 1 << 40, 1 << 20, "amd64")
     for text, pods in (("podsPerCore: 10", 20), ("podsPerCore: 100", 110), ("", 110)):
