@@ -165,7 +165,10 @@ class Kubelet:
         if options.pod_manifest_path:
             folder = Path(options.pod_manifest_path)
             self.static = StaticPods(folder, self.settings.name, clock, self.pods.put, self.pods.drop)
-        self.mirrors = MirrorPods(self.client, self.static, clock) if self.client and self.static else None
+        self.mirrors: MirrorPods | None = None
+        if self.client and self.static:
+            self.mirrors = MirrorPods(self.client, self.static, self.pods.leaving)
+            self.pods.follow_ends(self.mirrors.wake)
         self.registrar = self._make_registrar(options, self.client) if self.client else None
 
     def _make_registrar(self, options: Options, client: Client) -> NodeRegistrar:

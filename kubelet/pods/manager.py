@@ -22,7 +22,7 @@ from kubelet.pods.worker import PodWorker
 from kubelet.runtime.protocol import RuntimeFailure
 from kubelet.runtime.records import PodRecord
 from kubeling.api.duration import go_duration
-from kubeling.api.meta import Object, is_deleting, name_of, namespace_of, uid_of
+from kubeling.api.meta import Key, Object, is_deleting, key_of, name_of, namespace_of, uid_of
 
 log = logging.getLogger(__name__)
 _RELIST_SECONDS = 10.0
@@ -62,6 +62,7 @@ class PodManager:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, Object] = {}
+        self._on_end: list[Callable[[], None]] = []
         self._closing = False
         self._orphans: set[str] = set()
         self._lost = asyncio.Event()  # the connection to the engine has ended: look at once
@@ -78,6 +79,7 @@ class PodManager:
             self._again[uid] = (
                 pod  # a manifest that was removed has come back: a new life begins when the old one is over
             )
+            worker.returns = True
             return
         if worker is not None:
             worker.update(pod)
@@ -128,6 +130,7 @@ class PodManager:
         self._again.pop(uid_of(pod), None)
         worker = self._workers.get(uid_of(pod))
         if worker is not None:
+            worker.returns = False
             worker.remove()
 
     async def _run(self, worker: PodWorker, leaving: list[PodWorker], *, doubtful: bool) -> None:
@@ -154,6 +157,8 @@ class PodManager:
             if (pod := self._again.pop(uid, None)) is not None and not self._closing:
                 RESTARTED_PODS.labels("true" if podspec.is_static(pod) else "").inc()
                 self.put(pod)
+            for told in self._on_end:
+                told()
 
     async def _after_predecessors(self, worker: PodWorker) -> None:
         """A static pod that takes another's name begins when that one has gone."""
@@ -164,7 +169,15 @@ class PodManager:
             if (other.ref.namespace, other.ref.name) == name and (task := self._tasks.get(uid)) is not None:
                 await asyncio.wait([task])
 
+    def follow_ends(self, ended: Callable[[], None]) -> None:
+        """Tells whenever a pod is over."""
+        self._on_end.append(ended)
+
     # --- questions -----------------------------------------------------------------------------------------------
+
+    def leaving(self, key: Key) -> bool:
+        """Whether a pod of that name has gone from its source and is not over yet."""
+        return any(w.gone and key_of(w.pod) == key for w in self._workers.values())
 
     def pods(self) -> list[Object]:
         return [w.pod for w in self._workers.values()]

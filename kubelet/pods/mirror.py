@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import copy
 import logging
+from collections.abc import Callable
 
 from kubelet.pods import spec as podspec
 from kubelet.pods.sources import ApiPods
 from kubelet.pods.static import StaticPods
 from kubeling.api.errors import StatusError, is_already_exists, is_not_found
-from kubeling.api.meta import Object, annotations_of, is_deleting, key_of, name_of, namespace_of, uid_of
+from kubeling.api.meta import Key, Object, annotations_of, is_deleting, key_of, name_of, namespace_of, uid_of
 from kubeling.api.resources import NODES, PODS
-from kubeling.client.clock import Clock
 from kubeling.client.errors import ClientError
 from kubeling.client.rest import Client
 
@@ -35,13 +35,18 @@ def mirror_of(pod: Object, node: Object) -> Object:
 
 
 class MirrorPods:
-    def __init__(self, client: Client, static: StaticPods, clock: Clock) -> None:
-        self._client, self._static, self._clock = client, static, clock
+    """``leaving`` tells whether a pod of that name still ends: its mirror shows it until then."""
+
+    def __init__(self, client: Client, static: StaticPods, leaving: Callable[[Key], bool]) -> None:
+        self._client, self._static, self._leaving = client, static, leaving
         self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
 
     async def run(self, api: ApiPods) -> None:
         """Keeps one mirror for each static pod, and none for others."""
-        api.follow_mirrors(lambda mirror: self._wake.set())
+        api.follow_mirrors(lambda mirror: self.wake())
         await api.informer.wait_synced()
         while True:
             self._wake.clear()
@@ -54,8 +59,10 @@ class MirrorPods:
                     await self._wake.wait()
 
     async def _reconcile(self, api: ApiPods) -> None:
-        wanted = {key_of(p): p for p in self._static.pods.values()}
+        wanted = {key_of(p): p for p in self._static.pods.values() if not self._leaving(key_of(p))}
         for mirror in api.mirrors():
+            if self._leaving(key_of(mirror)):
+                continue
             pod = wanted.get(key_of(mirror))
             if pod is None or is_deleting(mirror) or not _same(mirror, pod):
                 await self._delete(mirror)

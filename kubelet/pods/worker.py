@@ -45,6 +45,7 @@ class PodWorker:
         self._ground = PodGround(self._current, kit)
         self._runs = PodRuns(self._current, kit, self._report, self._ground)
         self.ended = asyncio.Event()  # its containers have ended for good
+        self.returns = False  # gone, and back already: the next life counts the containers of this one as restarts
         if is_deleting(pod):
             self._current.ask_end()
 
@@ -278,10 +279,11 @@ class PodWorker:
     async def _clean_up(self) -> None:
         """The pod has gone: nothing of it stays, then its API object goes."""
         observed = await self._current.observe()
-        await asyncio.gather(
-            *(self._kit.runtime.remove_container(c.id) for c in observed.containers),
-            self._kit.logs.remove(self.ref.uid),
-        )
+        if not (self.returns and podspec.restart_policy(self.pod) == "Always"):
+            await asyncio.gather(
+                *(self._kit.runtime.remove_container(c.id) for c in observed.containers),
+                self._kit.logs.remove(self.ref.uid),
+            )
         await self._kit.volumes.tear_down(self.ref.uid)
         await self._kit.cgroups.remove(self.ref.uid)
         self._report.forget(observed)

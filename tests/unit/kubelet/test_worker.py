@@ -32,6 +32,7 @@ from kubelet.runtime.simulated import SimulatedRuntime
 from kubelet.volumes.image import ImageVolumes
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import NoTokens
+from kubeling.api.meta import Key
 from kubeling.client.clock import Clock, SystemClock
 
 
@@ -442,12 +443,28 @@ async def test_a_manifest_that_comes_back_at_once_runs_again(world: World) -> No
     world.pods.drop(static("s", "u1"))
     world.pods.put(static("s", "u1"))
     await world.until(lambda: world.events.reasons.count("Started") == 2)
-    assert (await world.runtime.pods())["u1"].containers[0].id != first
+    assert first not in [c.id for c in (await world.runtime.pods())["u1"].running]
+    await world.until(lambda: world.statuses["u1"]["containerStatuses"][0]["restartCount"] == 1)
     world.pods.drop(static("s", "u1"))
     world.pods.put(static("s", "u1"))
     world.pods.drop(static("s", "u1"))
     await world.until(lambda: world.pods.pods() == [])
     assert await world.runtime.pods() == {}
+
+
+async def test_a_name_is_leaving_until_its_pod_is_over(world: World) -> None:
+    ends: list[bool] = []
+    key = Key("ns", "s")
+    world.pods.follow_ends(lambda: ends.append(world.pods.leaving(key)))
+    world.pods.put(static("s", "u1"))
+    await world.until(lambda: world.phase("u1") == "Running")
+    assert not world.pods.leaving(key)
+    world.pods.drop(static("s", "u1"))
+    assert world.pods.leaving(key)
+    world.pods.put(static("s", "u2"))
+    assert world.pods.leaving(key)
+    await world.until(lambda: ends)
+    assert ends == [False]
 
 
 class Drivers:
