@@ -140,8 +140,16 @@ class PodWorker:
         self.ended.set()
         while not (is_deleting(self.pod) or self._end.gone):
             self._pace.clear()
+            await self._settle_logs()
             await self._pace.woken()
         await self._retry_until_done(self._clean_up)
+
+    async def _settle_logs(self) -> None:
+        """A container of an ended pod may still go: somebody else removed it."""
+        try:
+            await self._kit.logs.settle(await self._current.observe())
+        except RuntimeFailure as err:
+            log.info("Logs of pod %s: %s", podspec.format_pod(self.pod), err)
 
     async def _retry_until_done(self, step: Callable[[], Awaitable[None]]) -> None:
         delay = _RETRY_FIRST

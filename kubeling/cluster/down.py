@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kubeling.client.cgroupfs import remove_cluster_groups
 from kubeling.client.kubeconfig import default_path
-from kubeling.client.podlogs import remove_pod_logs
+from kubeling.client.podlogs import CONTAINERS, PODS, remove_pod_logs
 from kubeling.cluster import state
 from kubeling.cluster.config import ClusterConfig
 from kubeling.cluster.errors import ClusterError
@@ -138,15 +138,15 @@ async def remove_service_rules(table: str) -> None:
         )
 
 
-def remove_log_links(kubelets: Path) -> None:
+def remove_log_links(kubelets: Path, pods: Path = PODS, containers: Path = CONTAINERS) -> None:
     """Removes what leads to the logs of the cluster's pods from the machine's folders of logs.
 
     ``kubelets`` has the root folder of every kubelet, and so the UIDs of their pods. Raises ClusterError.
     """
     try:
-        remove_pod_logs({folder.name for folder in kubelets.glob("*/pods/*")})
+        remove_pod_logs({folder.name for folder in kubelets.glob("*/pods/*")}, pods, containers)
     except OSError as err:
-        raise ClusterError(f"cannot remove links to logs: {err}", "remove them from /var/log/pods") from err
+        raise ClusterError(f"cannot remove links to logs: {err}", f"remove them from {pods} and {containers}") from err
 
 
 def mounts_below(root: Path, mountinfo: str) -> list[str]:

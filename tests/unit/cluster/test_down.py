@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kubeling.cluster import down as taking_down
-from kubeling.cluster.down import down, mounts_below
+from kubeling.cluster.down import down, mounts_below, remove_log_links
 from kubeling.cluster.paths import ClusterPaths
 
 MOUNTINFO = """\
@@ -36,3 +36,18 @@ async def test_damaged_settings_do_not_keep_a_cluster(tmp_path: Path, monkeypatc
     assert await down(paths, print, tmp_path / "kubeconfig")
     assert removed == [("mine", "kubeling-mine")]
     assert not paths.root.exists()
+
+
+def test_links_to_logs_of_the_clusters_pods_go_and_others_stay(tmp_path: Path):
+    pods, containers, kubelets = tmp_path / "pods", tmp_path / "containers", tmp_path / "kubelet"
+    containers.mkdir()
+    for uid in ("u1", "u2", "u3"):
+        (pods / f"ns_web_{uid}" / "c").mkdir(parents=True)
+        (containers / f"web_ns_c-{uid}.log").symlink_to(pods / f"ns_web_{uid}/c/0.log")
+    for node, uid in (("n1", "u1"), ("n2", "u2")):
+        (kubelets / node / "pods" / uid).mkdir(parents=True)
+    remove_log_links(kubelets, pods, containers)
+    assert [p.name for p in pods.iterdir()] == ["ns_web_u3"]
+    assert [p.name for p in containers.iterdir()] == ["web_ns_c-u3.log"]
+    remove_log_links(tmp_path / "none", pods, containers)
+    assert len(list(pods.iterdir())) == 1

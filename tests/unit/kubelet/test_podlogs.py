@@ -238,7 +238,7 @@ class LoggingWorld(NodeWorld):
         return sorted(links_in(self.pod_logs, self.container_logs))
 
 
-POD_OBJECT = {
+POD_OBJECT: dict[str, Any] = {
     "metadata": {"name": "web", "namespace": "ns"},
     "spec": {"nodeName": "n1", "restartPolicy": "Always", "containers": [{"name": "c", "image": "i"}]},
     "status": {"phase": "Pending"},
@@ -272,6 +272,19 @@ async def test_links_live_as_long_as_the_pods_containers(world: LoggingWorld) ->
     world.api.update(PODS, "ns", "web", mark_deleted)
     await world.pass_time(60)
     assert not list(world.pod_logs.iterdir()) and not list(world.container_logs.iterdir())
+
+
+async def test_a_container_that_somebody_else_removes_takes_its_links_along(world: LoggingWorld) -> None:
+    once = {**POD_OBJECT, "spec": {**POD_OBJECT["spec"], "restartPolicy": "Never"}}
+    world.api.create(PODS, once)
+    await world.pass_time(1)
+    (run,) = world.engine.everything()
+    world.engine.end(run, 0)
+    await world.pass_time(60)
+    assert len(world.names()) == 2 and world.all()[0]["status"]["phase"] == "Succeeded"
+    world.engine.lose(run)
+    await world.pass_time(60)
+    assert world.names() == []
 
 
 async def test_logs_of_orphans_go_and_those_of_strangers_stay(world: LoggingWorld) -> None:
