@@ -295,3 +295,4 @@ class PodManager:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._kit.probes.close()

@@ -7,13 +7,15 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import yaml
 
 from kubelet.pods import spec as podspec
+from kubelet.pods.folder import FolderEvents
 from kubelet.pods.static_defaults import default_pod
+from kubelet.pods.within import within
 from kubeling.api.meta import Object, name_of, namespace_of, rfc3339, uid_of
 from kubeling.client.clock import Clock
 
@@ -90,7 +92,7 @@ def api_reference(pod: Object) -> str:
 
 
 class StaticPods:
-    """Looks at the folder every second and tells the manager what changed."""
+    """Looks at the folder every second, and when something happens in it, and tells the manager what changed."""
 
     def __init__(
         self, folder: Path, node_name: str, clock: Clock, put: Callable[[Object], None], drop: Callable[[Object], None]
@@ -102,9 +104,15 @@ class StaticPods:
         self.scanned = False
 
     async def run(self) -> None:
-        while True:
-            self.update(await asyncio.to_thread(self._scan))
-            await self._clock.sleep(_SCAN_SECONDS)
+        events = FolderEvents(self._folder)
+        events.start()
+        try:
+            while True:
+                removed = events.take()
+                self.update(await asyncio.to_thread(self._scan), removed)
+                await within(self._clock, _SCAN_SECONDS, events.happened.wait())
+        finally:
+            events.close()
 
     def _scan(self) -> dict[Path, tuple[float, int]]:
         if self._folder.is_file():
@@ -122,10 +130,11 @@ class StaticPods:
             found[path] = (stat.st_mtime, stat.st_size)
         return found
 
-    def update(self, stamps: dict[Path, tuple[float, int]]) -> None:
-        """Takes in what the folder holds now."""
-        for path in [p for p in self.pods if p not in stamps]:
+    def update(self, stamps: dict[Path, tuple[float, int]], removed: Collection[Path] = ()) -> None:
+        """Takes in what the folder holds now; what was ``removed`` before may be back, and begins anew."""
+        for path in [p for p in self.pods if p not in stamps or p in removed]:
             self._drop(self.pods.pop(path))
+            self._stamps.pop(path, None)
         for path, stamp in stamps.items():
             if self._stamps.get(path) != stamp:
                 self._read(path)

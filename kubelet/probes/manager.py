@@ -171,6 +171,13 @@ class ProbeManager:
         for type_, container, ref in self._counted.pop(uid, ()):
             forget_probes(type_, container, ref)
 
+    async def close(self) -> None:
+        """Ends every probe, as the engine's connection is about to be closed."""
+        tasks = [task for runs in self._runs.values() for run in runs.values() for task in run.tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
 
 def _stop(run: _Run) -> None:
     for task in run.tasks.values():

@@ -283,6 +283,16 @@ async def test_what_was_said_of_a_run_says_nothing_of_the_next() -> None:
     world.manager.forget("u1")
 
 
+async def test_no_probe_goes_on_when_the_kubelet_stops() -> None:
+    world = World(probed(readiness={}, liveness={}), readiness=GOOD, liveness=GOOD)
+    await world.clock.advance(1)
+    assert world.state == (True, True, {})
+    before = asyncio.all_tasks() - {asyncio.current_task()}
+    assert len(before) == 2
+    await world.manager.close()
+    assert all(task.cancelled() for task in before)
+
+
 async def test_startup_comes_before_the_others() -> None:
     world = World(
         probed(startup={"failureThreshold": 3}, readiness={}, liveness={}), startup=BAD, readiness=GOOD, liveness=BAD
