@@ -14,6 +14,7 @@ from kubelet.node.eviction import EvictionManager
 from kubelet.node.logind import follow_shutdown
 from kubelet.node.settings import eviction_thresholds
 from kubelet.node.shutdown import ShutdownManager, grace_periods, parse_periods
+from kubelet.node.shutdown_state import ShutdownState
 from kubelet.node.signals import SignalReader
 from kubelet.node.status import Pressure
 from kubelet.options import Options
@@ -103,4 +104,7 @@ def _make_shutdown(
     except ValueError as err:
         raise StartError(str(err)) from err
     periods = grace_periods(options.shutdown_grace_period, options.shutdown_grace_period_critical_pods, by_priority)
-    return ShutdownManager(pods, recorder, clock, periods, node=node, changed=changed)
+    state = ShutdownState(Path(options.root_dir))
+    if periods:
+        state.load()
+    return ShutdownManager(pods, recorder, clock, periods, state=state, node=node, changed=changed)

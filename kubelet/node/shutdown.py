@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kubelet.node.admission import Refusal
-from kubelet.node.metrics import SHUTDOWN_BEGUN, SHUTDOWN_OVER
+from kubelet.node.shutdown_state import ShutdownState
 from kubelet.pods import spec as podspec
 from kubelet.pods.manager import PodManager
 from kubelet.pods.recorder import Recorder
@@ -73,12 +73,13 @@ class ShutdownManager:
         clock: Clock,
         periods: Sequence[GracePeriod],
         *,
+        state: ShutdownState,
         node: Object,
         changed: Callable[[], None],
     ) -> None:
         self._pods, self._recorder, self._clock = pods, recorder, clock
         self._periods, self._node, self._changed = periods, node, changed
-        self._now = False
+        self._state, self._now = state, False
 
     @property
     def enabled(self) -> bool:
@@ -103,7 +104,8 @@ class ShutdownManager:
             log.warning("The machine is going down, and no grace period is configured: pods are left as they are")
             return
         self._announce(True, "Shutdown manager detected shutdown event")
-        SHUTDOWN_BEGUN.set_to_current_time()
+        begun = self._clock.now()
+        await asyncio.to_thread(self._state.keep, begun)
         for period, workers in group_by_priority(self._periods, list(self._pods.active())):
             if not workers:
                 continue
@@ -112,7 +114,7 @@ class ShutdownManager:
                 log.info("Node shutdown: ending pod %s within %d s", podspec.format_pod(worker.pod), grace)
                 worker.fail(REASON, MESSAGE, float(grace), disruption=MESSAGE)
             await self._wait(workers, period.seconds)
-        SHUTDOWN_OVER.set_to_current_time()
+        await asyncio.to_thread(self._state.keep, begun, self._clock.now())
         log.info("Node shutdown: pods have ended")
 
     async def _wait(self, workers: Iterable[PodWorker], seconds: int) -> None:

@@ -6,12 +6,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubelet.node.logind import Logind, going_down
+from kubelet.node.metrics import REGISTRY
 from kubelet.node.shutdown import MESSAGE, GracePeriod, ShutdownManager, grace_periods, group_by_priority, parse_periods
+from kubelet.node.shutdown_state import ShutdownState
 from kubelet.pods.worker import PodWorker
 from kubeling.client.clock import SystemClock
 from tests.unit.kubelet.test_worker import World, pod, world  # noqa: F401  # a fixture
@@ -44,7 +48,8 @@ async def test_groups(world: World) -> None:  # noqa: F811
 
 def manager(world: World, periods: tuple[GracePeriod, ...], changed: Callable[[], None]) -> ShutdownManager:  # noqa: F811
     node = {"kind": "Node", "name": "n1", "uid": "n1"}
-    return ShutdownManager(world.pods, world.events, SystemClock(), periods, node=node, changed=changed)
+    state = ShutdownState(world.kit.pods_folder)
+    return ShutdownManager(world.pods, world.events, SystemClock(), periods, state=state, node=node, changed=changed)
 
 
 async def test_pods_end_in_order_and_say_why(world: World) -> None:  # noqa: F811
@@ -101,3 +106,25 @@ async def test_logind_begins_it(world: World) -> None:  # noqa: F811
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
     assert shutdown.problem
+
+
+def test_when_the_node_shut_down_is_kept_for_the_next_kubelet(tmp_path: Path) -> None:
+    def told() -> tuple[float | None, ...]:
+        names = "start", "end"
+        return tuple(REGISTRY.get_sample_value(f"kubelet_graceful_shutdown_{n}_time_seconds") for n in names)
+
+    begun, over = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+    state, file = ShutdownState(tmp_path), tmp_path / "graceful_node_shutdown_state"
+    state.load()
+    state.keep(begun)
+    assert json.loads(file.read_text())["endTime"] == "0001-01-01T00:00:00Z"
+    assert told() == (begun.timestamp(), 0)
+    state.keep(begun, over)
+    state.load()
+    assert told() == (begun.timestamp(), over.timestamp())
+    file.write_text('{"startTime": "2026-01-01T00:00:00.123456789Z"}')
+    ShutdownState(tmp_path).load()
+    assert told() == (begun.timestamp(), 0)
+    file.write_text("[]")
+    ShutdownState(tmp_path).load()
+    assert told() == (begun.timestamp(), 0)
