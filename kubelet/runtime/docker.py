@@ -19,7 +19,7 @@ from kubelet.runtime.docker_endpoints import EndpointHealer
 from kubelet.runtime.docker_helpers import NegativeScore, remove_helpers
 from kubelet.runtime.docker_images import call, failure_of
 from kubelet.runtime.docker_network import PodNetwork
-from kubelet.runtime.docker_turns import Turns
+from kubelet.runtime.docker_turns import Turns, must_take_turns
 from kubelet.runtime.metrics import measured
 from kubelet.runtime.protocol import NotFound, RuntimeFailure, RuntimeUnavailable
 from kubelet.runtime.records import ImageRecord, SandboxRecord
@@ -62,6 +62,7 @@ class DockerRuntime(DockerAccess):
 
     async def _prepare(self) -> None:
         version = await call(self._engine.version())
+        self._leaving.needed = must_take_turns(version.get("Version", ""))
         await self._network.ensure(self._engine)
         if self._address:
             await take_address(self._address, self._network)

@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 _RETRY_SECONDS = 0.01
+_LAST_TO_STAND_STILL = (20, 10, 26)
+
+
+def must_take_turns(engine: str) -> bool:
+    """Whether an engine of that version (``20.10.24+dfsg1``) may stand still; of one that does not say, it is assumed."""
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", engine)
+    return numbers is None or tuple(map(int, numbers.groups())) <= _LAST_TO_STAND_STILL
 
 
 class Turns:
     """What one task on this machine does at a time, by name.
 
     A turn is an address in the abstract namespace of Unix sockets, which whoever has bound it holds until the socket, or its
-    process, ends. Kubelets in containers share it where they have the machine's network, as ours do.
+    process, ends. Kubelets in containers share it where they have the machine's network, as ours do. Unless they are ``needed``,
+    nobody waits.
     """
 
     def __init__(self, name: str) -> None:
+        self.needed = True
         self._address = f"\0kubeling/{name}"
         self._within = (
             asyncio.Lock()
@@ -32,6 +42,9 @@ class Turns:
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
         """Waits for the turn and holds it meanwhile. Raises OSError where sockets cannot be had."""
+        if not self.needed:
+            yield
+            return
         async with self._within:
             with await self._bound():
                 yield

@@ -9,7 +9,7 @@ import pytest
 
 from kubelet.runtime.docker import DockerRuntime
 from kubelet.runtime.docker_network import PodNetwork
-from kubelet.runtime.docker_turns import Turns
+from kubelet.runtime.docker_turns import Turns, must_take_turns
 
 
 async def test_a_turn_is_had_by_one_holder_on_the_machine_at_a_time() -> None:
@@ -42,6 +42,30 @@ async def test_a_turn_ends_with_what_was_done_in_it_however_that_ended() -> None
             raise ZeroDivisionError
     async with asyncio.timeout(5), Turns("test/c").turn():
         pass
+
+
+@pytest.mark.parametrize(
+    ("engine", "must"),
+    [
+        ("20.10.24+dfsg1", True),
+        ("20.10.26", True),
+        ("20.10.27", False),
+        ("19.3.15", True),
+        ("28.2.2", False),
+        ("", True),
+    ],
+)
+async def test_an_engine_that_cannot_stand_still_needs_no_turns(engine: str, must: bool) -> None:
+    assert must_take_turns(engine) is must
+    turns = Turns("test/d")
+    turns.needed = must
+    async with turns.turn():
+        if not must:
+            async with asyncio.timeout(5), turns.turn():
+                return
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), turns.turn():
+                raise AssertionError("two at once")
 
 
 class _Engine:
