@@ -138,8 +138,13 @@ class DockerRuntime(DockerAccess):
         await self._leave(sandbox_id)
 
     async def _leave(self, sandbox_id: str) -> None:
-        async with self._leaving.turn():
-            await self.remove_container(sandbox_id)
+        """Out of the network in turn where that must be; the rest, which takes longer, beside others."""
+        if self._leaving.needed:
+            async with self._leaving.turn():
+                if not await self._network.let_go(self._engine, sandbox_id):
+                    await self.remove_container(sandbox_id)
+                    return
+        await self.remove_container(sandbox_id)
 
     async def _settle_start(self, sandbox_id: str) -> None:
         """Waits for a start that somebody has asked for and no longer waits for (a kubelet that was killed, a sync broken off).

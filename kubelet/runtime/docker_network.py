@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import aiodocker
+import aiohttp
 
 from kubelet.runtime.protocol import RuntimeFailure
 
@@ -38,6 +39,15 @@ class PodNetwork:
                 break
         if not await self._adopt(engine):
             raise RuntimeFailure(f"cannot create the Docker network {self.name}: {failure}")
+
+    async def let_go(self, engine: aiodocker.Docker, container: str) -> bool:
+        """Takes the container out of the network; False where that cannot be done: it is not in it, or it has gone."""
+        try:
+            path = f"networks/{self.name}/disconnect"
+            await engine._query_json(path, "POST", data={"Container": container, "Force": False})
+        except (aiodocker.DockerError, aiohttp.ClientError, OSError):
+            return False
+        return True
 
     def _candidates(self) -> list[ipaddress.IPv4Network]:
         if self.cidr:

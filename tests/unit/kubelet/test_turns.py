@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiodocker
 import pytest
 
 from kubelet.runtime.docker import DockerRuntime
@@ -69,11 +70,14 @@ async def test_an_engine_that_cannot_stand_still_needs_no_turns(engine: str, mus
 
 
 class _Engine:
-    """Counts how many removals are under way."""
+    """Counts how many removals, and how many leavings of the network, are under way; of host network there is no leaving."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, host_network: bool = False) -> None:
         self.containers = self
-        self.under_way = self.most = self.removed = 0
+        self.host_network = host_network
+        self.under_way = {"leave": 0, "delete": 0}
+        self.most = {"leave": 0, "delete": 0}
+        self.removed = 0
 
     def container(self, _: str) -> Any:
         return self
@@ -81,12 +85,22 @@ class _Engine:
     async def show(self) -> Any:
         return {"State": {"Status": "running"}}
 
+    async def _query_json(self, path: str, *_: Any, **__: Any) -> Any:
+        assert path == "networks/test-turns/disconnect"
+        if self.host_network:
+            raise aiodocker.DockerError(403, "container cannot be disconnected from host network or connected to it")
+        await self._work("leave", 5)
+
     async def delete(self, **_: Any) -> None:
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        await asyncio.sleep(0)
-        self.under_way -= 1
+        await self._work("delete", 100)
         self.removed += 1
+
+    async def _work(self, kind: str, steps: int) -> None:
+        self.under_way[kind] += 1
+        self.most[kind] = max(self.most[kind], self.under_way[kind])
+        for _ in range(steps):
+            await asyncio.sleep(0.001)
+        self.under_way[kind] -= 1
 
 
 class _Runtime(DockerRuntime):
@@ -95,16 +109,28 @@ class _Runtime(DockerRuntime):
         self._engine = engine
 
 
-async def test_two_kubelets_never_remove_sandboxes_of_one_network_at_once() -> None:
-    engine = _Engine()
+@pytest.mark.parametrize("host_network", [False, True])
+async def test_two_kubelets_never_take_sandboxes_out_of_one_network_at_once(host_network: bool) -> None:
+    """Where a sandbox cannot leave before it is removed, its removal has the turn."""
+    engine = _Engine(host_network=host_network)
     one, two = _Runtime("one", engine), _Runtime("two", engine)
     async with asyncio.timeout(10):
         await asyncio.gather(*(runtime.remove_sandbox(f"s{n}") for n in range(4) for runtime in (one, two)))
-    assert (engine.removed, engine.most) == (8, 1)
+    assert engine.removed == 8
+    assert engine.most["delete" if host_network else "leave"] == 1
+    assert host_network or engine.most["delete"] > 1
+
+
+async def test_where_no_turns_are_needed_nothing_waits() -> None:
+    engine = _Engine()
+    runtime = _Runtime("one", engine)
+    runtime._leaving.needed = False
+    await asyncio.gather(*(runtime.remove_sandbox(f"s{n}") for n in range(4)))
+    assert engine.most == {"leave": 0, "delete": 4}
 
 
 async def test_containers_in_the_network_of_a_sandbox_are_removed_side_by_side() -> None:
     engine = _Engine()
     runtime = _Runtime("one", engine)
     await asyncio.gather(*(runtime.remove_container(f"c{n}") for n in range(4)))
-    assert engine.most == 4
+    assert engine.most == {"leave": 0, "delete": 4}
