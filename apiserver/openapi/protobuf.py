@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from kubeling.api.protobuf.wire import block, boolean
+
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ACCEPTED = (MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 
@@ -18,42 +20,25 @@ Encode = Callable[[Any], bytes]
 Fields = Mapping[str, tuple[int, Callable[[int, Any], bytes]]]
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _block(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
 def _string(number: int, value: Any) -> bytes:
-    return _block(number, str(value).encode())
+    return block(number, str(value).encode())
 
 
 def _strings(number: int, value: Any) -> bytes:
     return b"".join(_string(number, v) for v in value)
 
 
-def _boolean(number: int, value: Any) -> bytes:
-    return _varint(number << 3) + b"\x01" if value else b""
-
-
 def _message(encode: Encode) -> Callable[[int, Any], bytes]:
-    return lambda number, value: _block(number, encode(value))
+    return lambda number, value: block(number, encode(value))
 
 
 def _messages(encode: Encode) -> Callable[[int, Any], bytes]:
-    return lambda number, value: b"".join(_block(number, encode(v)) for v in value)
+    return lambda number, value: b"".join(block(number, encode(v)) for v in value)
 
 
 def _named(encode: Encode, value: Mapping[str, Any], number: int = 1) -> bytes:
     """A map as a list of ``{name = 1, value = 2}``."""
-    return b"".join(_block(number, _string(1, k) + _block(2, encode(v))) for k, v in value.items())
+    return b"".join(block(number, _string(1, k) + block(2, encode(v))) for k, v in value.items())
 
 
 def _any(value: Any) -> bytes:
@@ -67,7 +52,7 @@ def _encode(fields: Fields, extensions: int, value: Mapping[str, Any]) -> bytes:
         if known is not None:
             out.append(known[1](known[0], inner))
         elif name.startswith("x-"):
-            out.append(_block(extensions, _string(1, name) + _block(2, _any(inner))))
+            out.append(block(extensions, _string(1, name) + block(2, _any(inner))))
     return b"".join(out)
 
 
@@ -76,7 +61,7 @@ def _schema(value: Any) -> bytes:
 
 
 def _additional(value: Any) -> bytes:
-    return _boolean(2, value) if isinstance(value, bool) else _block(1, _schema(value))
+    return boolean(2, value) if isinstance(value, bool) else block(1, _schema(value))
 
 
 def _types(value: Any) -> bytes:
@@ -90,58 +75,58 @@ _SCHEMA: Fields = {
     "description": (4, _string),
     "default": (5, _message(_any)),
     "pattern": (13, _string),
-    "uniqueItems": (16, _boolean),
+    "uniqueItems": (16, boolean),
     "required": (19, _strings),
     "enum": (20, _messages(_any)),
     "additionalProperties": (21, _message(_additional)),
     "type": (22, _message(_types)),
-    "items": (23, _message(lambda value: _block(1, _schema(value)))),
+    "items": (23, _message(lambda value: block(1, _schema(value)))),
     "properties": (25, _message(lambda value: _named(_schema, value))),
 }
 _BODY: Fields = {
     "description": (1, _string),
     "name": (2, _string),
     "in": (3, _string),
-    "required": (4, _boolean),
+    "required": (4, boolean),
     "schema": (5, _message(_schema)),
 }
 _QUERY: Fields = {
-    "required": (1, _boolean),
+    "required": (1, boolean),
     "in": (2, _string),
     "description": (3, _string),
     "name": (4, _string),
     "type": (6, _string),
-    "uniqueItems": (20, _boolean),
+    "uniqueItems": (20, boolean),
 }
 _PATH: Fields = {
-    "required": (1, _boolean),
+    "required": (1, boolean),
     "in": (2, _string),
     "description": (3, _string),
     "name": (4, _string),
     "type": (5, _string),
-    "uniqueItems": (19, _boolean),
+    "uniqueItems": (19, boolean),
 }
 
 
 def _parameter(value: Any) -> bytes:
     """Body, query and path parameters are messages of their own, three deep in choices."""
     if value["in"] == "body":
-        chosen = _block(1, _encode(_BODY, 6, value))
+        chosen = block(1, _encode(_BODY, 6, value))
     elif value["in"] == "query":
-        chosen = _block(2, _block(3, _encode(_QUERY, 23, value)))
+        chosen = block(2, block(3, _encode(_QUERY, 23, value)))
     else:
-        chosen = _block(2, _block(4, _encode(_PATH, 22, value)))
-    return _block(1, chosen)
+        chosen = block(2, block(4, _encode(_PATH, 22, value)))
+    return block(1, chosen)
 
 
 _RESPONSE: Fields = {
     "description": (1, _string),
-    "schema": (2, _message(lambda value: _block(1, _schema(value)))),
+    "schema": (2, _message(lambda value: block(1, _schema(value)))),
 }
 
 
 def _response(value: Any) -> bytes:
-    return _block(1, _encode(_RESPONSE, 5, value))
+    return block(1, _encode(_RESPONSE, 5, value))
 
 
 _OPERATION: Fields = {

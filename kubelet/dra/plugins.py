@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from kubelet.dra.wire import (
     Answer,
     ClaimRef,
     PluginInfo,
-    WireError,
     decode_info,
     decode_prepared,
     decode_unprepared,
@@ -60,15 +59,17 @@ class Plugin:
     service: str
 
     async def prepare(self, claims: Iterable[ClaimRef]) -> dict[str, Answer]:
-        return decode_prepared(await self._claims("NodePrepareResources", claims))
+        return await self._claims("NodePrepareResources", claims, decode_prepared)
 
     async def unprepare(self, claims: Iterable[ClaimRef]) -> dict[str, Answer]:
-        return decode_unprepared(await self._claims("NodeUnprepareResources", claims))
+        return await self._claims("NodeUnprepareResources", claims, decode_unprepared)
 
-    async def _claims(self, method: str, claims: Iterable[ClaimRef]) -> bytes:
+    async def _claims(
+        self, method: str, claims: Iterable[ClaimRef], read: Callable[[bytes], dict[str, Answer]]
+    ) -> dict[str, Answer]:
         try:
-            return await _call(self.endpoint, f"{self.service}/{method}", encode_claims(claims), _CALL_SECONDS)
-        except DraError as err:
+            return read(await _call(self.endpoint, f"{self.service}/{method}", encode_claims(claims), _CALL_SECONDS))
+        except (DraError, ValueError) as err:  # ValueError: what the driver says is no such message
             raise DraError(f"{method}: {err}") from err
 
 
@@ -121,7 +122,7 @@ class Plugins:
         socket = key[0]
         try:
             info = decode_info(await _call(socket, f"{_REGISTRATION}/GetInfo", b"", _REGISTER_SECONDS))
-        except (DraError, WireError, UnicodeDecodeError) as err:
+        except (DraError, ValueError) as err:
             log.warning("plugin at %s does not say who it is: %s", socket, err)
             return
         plugin, refusal = self._judge(info, socket)

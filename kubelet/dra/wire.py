@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kubeling.api.protobuf import wire
+from kubeling.api.protobuf.wire import encode
+
 Fields = dict[int, list[bytes]]
-_LENGTH_DELIMITED, _VARINT = 2, 0
-_SKIPPED = {1: 8, 5: 4}  # fixed numbers
-
-
-class WireError(Exception):
-    """No message of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,58 +47,13 @@ class Answer:
     error: str = ""
 
 
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def encode(fields: Iterable[tuple[int, bytes | str | bool]]) -> bytes:
-    """Empty values are left out, as proto3 does it."""
-    found = bytearray()
-    for number, value in fields:
-        if value is True:
-            found += _varint(number << 3 | _VARINT) + b"\x01"
-        elif value:
-            data = value.encode() if isinstance(value, str) else value
-            found += _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(data)) + data
-    return bytes(found)
-
-
 def decode(message: bytes) -> Fields:
-    """The strings, bytes and messages in it, by field; numbers are skipped. Raises WireError."""
+    """The strings, bytes and messages in it, by field; numbers are skipped. Raises ProtobufError."""
     fields: Fields = {}
-    at = 0
-    while at < len(message):
-        key, at = _read_varint(message, at)
-        kind = key & 7
-        if kind == _LENGTH_DELIMITED:
-            length, at = _read_varint(message, at)
-            if at + length > len(message):
-                raise WireError("truncated message")
-            fields.setdefault(key >> 3, []).append(message[at : at + length])
-            at += length
-        elif kind == _VARINT:
-            _, at = _read_varint(message, at)
-        elif kind in _SKIPPED:
-            at += _SKIPPED[kind]
-        else:
-            raise WireError(f"unknown wire type {kind}")
+    for number, kind, value in wire.decode(message):
+        if kind == wire.BYTES and isinstance(value, bytes):
+            fields.setdefault(number, []).append(value)
     return fields
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(message):
-        byte = message[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at
-        shift += 7
-    raise WireError("truncated number")
 
 
 def _text(fields: Fields, number: int) -> str:

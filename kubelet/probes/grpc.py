@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kubelet.containers.httpget import VERSION
 from kubelet.probes.outcome import Outcome, Verdict
+from kubeling.api.protobuf.wire import encode
 
 if TYPE_CHECKING:
     import grpc
@@ -26,18 +27,9 @@ _OPTIONS = (
 )
 
 
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
 def encode_request(service: str) -> bytes:
     """``HealthCheckRequest{service = 1}``."""
-    name = service.encode()
-    return b"\x0a" + _varint(len(name)) + name if name else b""
+    return encode([(1, service)])
 
 
 def decode_status(message: bytes) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
@@ -21,17 +21,13 @@ from typing import Any
 import orjson
 
 from kubeling.api.meta import Object, rfc3339, rfc3339_micro
+from kubeling.api.protobuf.wire import BYTES, ProtobufError, decode
 
 MAGIC = b"k8s\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 100
 
 Table = Mapping[str, Mapping[str, list[Any]]]
-
-
-class ProtobufError(ValueError):
-    """The bytes are no such message; the text is that of Go's decoder."""
 
 
 @lru_cache(maxsize=1)
@@ -60,50 +56,13 @@ def message_name(api_version: str, kind: str) -> str:
     return name if name in _table() else f"meta.{version}.{kind}"
 
 
-def _wire(data: bytes) -> Iterator[tuple[int, int, Any]]:
-    """(field number, wire type, value) of a message: integers, or bytes."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield number, kind, value
-            continue
-        if kind == _BYTES:
-            size, at = _varint(data, at)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise ProtobufError(f"proto: illegal wireType {kind}")
-        if at + size > end:
-            raise ProtobufError("unexpected EOF")
-        yield number, kind, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data):
-            raise ProtobufError("unexpected EOF")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ProtobufError("proto: integer overflow")
-
-
 def _message(data: bytes, name: str, depth: int) -> Any:
     special = _SPECIAL.get(name.rpartition(".")[2]) if name in _SPECIAL_MESSAGES else None
     if depth > _MAX_DEPTH:
         raise ProtobufError("proto: exceeded max recursion depth")
     fields = _table().get(name, {})
     found: dict[str, Any] = {}
-    for number, kind, value in _wire(data):
+    for number, kind, value in decode(data):
         field = fields.get(str(number))
         if field is None:
             continue
@@ -139,7 +98,7 @@ _SCALARS = frozenset("sibxd")
 
 
 def _bytes(kind: int, value: Any) -> bytes:
-    if kind != _BYTES:
+    if kind != BYTES:
         raise ProtobufError("proto: wrong wireType")
     data: bytes = value
     return data
@@ -148,7 +107,7 @@ def _bytes(kind: int, value: Any) -> bytes:
 def _entry(data: bytes, of: list[Any], depth: int) -> tuple[str, Any]:
     """A map's entry: key 1, value 2."""
     key, value = "", None
-    for number, kind, part in _wire(data):
+    for number, kind, part in decode(data):
         if number == 1:
             key = _bytes(kind, part).decode("utf-8", "replace")
         elif number == 2:

@@ -16,9 +16,10 @@ import pytest
 from kubelet.dra.cdi import CdiError, edits_for
 from kubelet.dra.claims import STATE, Claims
 from kubelet.dra.plugins import DraError, Plugins
-from kubelet.dra.wire import ClaimRef, decode, decode_prepared, encode, encode_claims
+from kubelet.dra.wire import ClaimRef, decode, decode_prepared, encode_claims
 from kubelet.runtime.specs import Device, Mount
 from kubeling.api.meta import Object
+from kubeling.api.protobuf.wire import encode
 from kubeling.api.resource import Resource
 from kubeling.client.clock import FakeClock
 
@@ -39,6 +40,7 @@ class Driver(grpc.GenericRpcHandler):
         self.socket = socket
         self.info = encode(((1, kind), (2, "drv.example"), *((4, version) for version in versions)))
         self.error = ""
+        self.gibberish = False
         self.asked: list[tuple[str, Any]] = []
         self.server = grpc.aio.server()
         self.server.add_generic_rpc_handlers((self,))
@@ -61,6 +63,8 @@ class Driver(grpc.GenericRpcHandler):
                 return b""
             case name:
                 self.asked.append((method, refs(request)))
+                if self.gibberish:
+                    return b"\x0a\xff"
                 field = 2 if name == "NodePrepareResources" else 1
                 devices = [(1, DEVICE)] if name == "NodePrepareResources" and not self.error else []
                 entry = encode([*devices, (field, self.error)])
@@ -227,6 +231,14 @@ async def test_what_a_driver_refuses_is_told(driver: Driver, folder: Path) -> No
     replaced._objects = Known(claim("p", uid="another"))
     with pytest.raises(DraError, match="old ResourceClaim with same name c and different UID uid-c still exists"):
         await replaced.prepare(pod())
+
+
+async def test_a_driver_that_talks_gibberish_is_told(driver: Driver, folder: Path) -> None:
+    plugins = Plugins(folder, FakeClock())
+    await plugins.look()
+    driver.gibberish = True
+    with pytest.raises(DraError, match=r"^NodePrepareResources: unexpected EOF$"):
+        await plugins.of("drv.example").prepare([REF])
 
 
 async def test_a_driver_that_has_died_is_told(driver: Driver, folder: Path) -> None:

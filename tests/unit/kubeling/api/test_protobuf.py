@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubeling.api.protobuf import MAGIC, ProtobufError, decode_object
+from kubeling.api.protobuf import MAGIC, ProtobufError, decode_object, wire
 
 
 def field(number: int, data: bytes) -> bytes:
@@ -40,3 +40,14 @@ def test_embedded_structs_and_special_types() -> None:
 def test_what_is_no_message(body: bytes) -> None:
     with pytest.raises(ProtobufError):
         decode_object(body)
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 1 << 40])
+def test_numbers_go_over_the_wire(number: int) -> None:
+    message = wire.varint(5 << 3 | wire.VARINT) + wire.varint(number) + wire.block(6, b"x" * 200)
+    assert list(wire.decode(message)) == [(5, wire.VARINT, number), (6, wire.BYTES, b"x" * 200)]
+
+
+def test_empty_values_are_left_out() -> None:
+    fields: list[tuple[int, bytes | str | bool]] = [(1, ""), (2, False), (3, True), (4, "ä"), (5, b"")]
+    assert list(wire.decode(wire.encode(fields))) == [(3, wire.VARINT, 1), (4, wire.BYTES, "ä".encode())]
