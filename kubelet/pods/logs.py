@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from kubelet.runtime.logfiles import readable_log
 from kubelet.runtime.records import PodRecord
 from kubelet.runtime.specs import PodRef
 from kubeling.client.podlogs import CONTAINERS, entries, folder_name, remove_pod_logs, target_of
@@ -124,9 +123,8 @@ class LinkedLogs:
         """Links first what is missing, then removes links of containers that are gone."""
         folder = _folder(pod, self._pods)
         for link, target in wanted.items():
-            ours = link.is_relative_to(folder)
-            if target_of(link) == target or (readable_log(target) is None if ours else not target_of(Path(target))):
-                continue  # an engine on another machine: its files are not here
+            if target_of(link) == target:
+                continue
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(target)
